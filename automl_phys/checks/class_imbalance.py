@@ -1,0 +1,32 @@
+"""Is one class so rare that averages hide it?"""
+
+from __future__ import annotations
+
+from automl_phys.contracts import Outcome, Seen
+
+CODE = "C-IMBALANCE"
+TITLE = "No class is rare"
+
+RARE = 0.05
+BLIND = ("accuracy",)
+"""Objectives that ignoring a rare class does not hurt."""
+
+
+def check(seen: Seen) -> tuple[Outcome, str]:
+    """Tip when a class has less than 5 % of the train weight; issue when the objective does not see it."""
+    import numpy as np
+
+    from automl_phys.table import TableProblem
+
+    if not isinstance(seen.problem, TableProblem):
+        return "not applicable", "The data are not a table with classes."
+    rows, names = seen.problem.train, seen.problem.schema.classes
+    sums = np.bincount(rows.target, rows.weight, len(names))
+    rare = [f"{name} ({share:.2%})" for name, share in zip(names, sums / sums.sum(), strict=True) if share < RARE]
+    if not rare:
+        return "passed", ""
+    said = f"Of the train weight these classes have little: {', '.join(rare)}."
+    if seen.plan.objective in BLIND:
+        return "issue", (f"{said} '{seen.plan.objective}' hardly notices them: search for balanced_accuracy, log_loss "
+                         "or average_precision instead (search: objective:).")
+    return "tip", f"{said} Read balanced accuracy and the table by class rather than accuracy."

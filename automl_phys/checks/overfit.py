@@ -1,0 +1,31 @@
+"""Does the winner know the train rows better than it knows the physics?"""
+
+from __future__ import annotations
+
+from automl_phys.contracts import Outcome, Seen
+
+CODE = "C-OVERFIT"
+TITLE = "Train and test outputs are alike"
+
+SIGMAS = 3.0
+LARGE = 0.5
+"""Gap of the log loss, as a share of that on test, that is more than what flexible models always show."""
+SMALL_P = 0.01
+
+
+def check(seen: Seen) -> tuple[Outcome, str]:
+    """Issue when the log loss gap is large and sure, tip when it is only sure or KS tells the outputs apart."""
+    metrics = seen.evaluation.metrics
+    if "train_gap" not in metrics:
+        return "not applicable", "The task does not compare train with test."
+    gap, loss, p = metrics["train_gap"], metrics["log_loss"].value, metrics["overtraining_p"].value
+    half = (gap.high - gap.low) / 2
+    sure = gap.value > SIGMAS * half
+    said = (f"Log loss is {gap.value:.3g} ± {half:.2g} higher on test than on train rows ({gap.value / loss:.0%} of "
+            f"it), and the KS probability that the outputs are alike is {p:.2g}.")
+    if sure and gap.value > LARGE * loss:
+        return "issue", f"{said} The test scores hold, but more regularisation or more data would help."
+    if sure or p < SMALL_P:
+        return "tip", (f"{said} Flexible models show some of this and may still be the best on test rows; do not use "
+                       "their output on train rows, for example for templates or background estimates.")
+    return "passed", ""

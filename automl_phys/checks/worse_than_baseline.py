@@ -1,0 +1,22 @@
+"""Was the search worth it?"""
+
+from __future__ import annotations
+
+from automl_phys.contracts import Outcome, Seen
+
+CODE = "C-BASELINE"
+TITLE = "The winner beats the baseline"
+
+
+def check(seen: Seen) -> tuple[Outcome, str]:
+    """Issue when the baseline is better on the test rows, tip when the gain is within its uncertainty."""
+    gain = next((s.better_than_baseline for s in seen.evaluation.scores if s.role == "winner"), None)
+    if gain is None:
+        return "not applicable", "There is no baseline to compare with."
+    said = (f"The gain in {seen.plan.objective} over the baseline is {gain.value:.3g} "
+            f"(68 %: {gain.low:.3g} to {gain.high:.3g}).")
+    if gain.high < 0:
+        return "issue", f"{said} Use the baseline, or search longer."
+    if gain.value <= gain.high - gain.low:
+        return "tip", f"{said} That is less than two standard deviations: the simpler baseline will do."
+    return "passed", ""

@@ -1,0 +1,100 @@
+"""Tables of a classifier on its test rows.
+
+Takes judged samples (:mod:`automl_phys.metrics`), scores and names of classes; gives ``contracts.Table``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+import numpy as np
+
+from automl_phys import bootstrap, measures
+from automl_phys.class_figures import MOST_CLASSES, OUTPUT_EDGES, kinds
+from automl_phys.contracts import Estimate, Score, Table
+from automl_phys.curves import compare, threshold_at
+from automl_phys.metrics import Sample, Weighted, f1_by_class, precision_by_class, recall_by_class, roc_auc_by_class
+from automl_phys.ranking import Floats
+from automl_phys.readable import estimate
+
+WORKING_POINTS = ("0.1", "0.3", "0.5", "0.7", "0.9")
+
+
+def sigmas(gain: Estimate) -> float:
+    """A gain in units of its uncertainty; 0 when there is neither."""
+    half = (gain.high - gain.low) / 2
+    return gain.value / half if half > 0 else 0.0
+
+
+def leaderboard(scores: Sequence[Score], train: Mapping[str, float], objective: str) -> Table:
+    """Every candidate, the best in the objective first but the winner on top."""
+    more = [name for name in ("log_loss", "roc_auc", "accuracy") if name != objective]
+    sign = -1 if measures.find(objective)[0].direction == "maximize" else 1
+    ranked = sorted(scores, key=lambda s: (s.role != "winner", sign * s.metrics[objective].value))
+    rows: list[tuple[str | float, ...]] = []
+    for score in ranked:
+        over = score.better_than_baseline
+        gained = (estimate(over), f"{sigmas(over):.1f}") if over else ("–", "–")
+        rows.append((score.name, score.role, estimate(score.metrics[objective]), *gained, f"{train[score.name]:.4g}",
+                     *(estimate(score.metrics[name]) for name in more), round(score.seconds, 1)))
+    head = ("Model", "Role", f"{measures.label(objective)} (test)", "Gain over baseline", "σ",
+            f"{measures.label(objective)} (train)", *(measures.label(name) for name in more), "Fit, s")
+    return Table("Leaderboard", head, tuple(rows), "Gains are positive when better, paired on the same test rows.")
+
+
+def working_points(one: Sample, name: str, against: str, seed: int) -> Table:
+    """Cuts on the output for the signal: threshold, what background passes, rejection."""
+    asked = [f"{kind}@{point}" for point in WORKING_POINTS for kind in ("fpr", "rejection")]
+    found = bootstrap.estimates(asked, one, seed)
+    rows = tuple((f"{float(p):.0%}", f"{threshold_at(one, one.positive, float(p)):.4g}", estimate(found[f"fpr@{p}"]),
+                  estimate(found[f"rejection@{p}"]), found[f"rejection@{p}"].note) for p in WORKING_POINTS)
+    return Table(f"Working points, {name} against {against}",
+                 ("Signal efficiency", "Threshold", "Background efficiency", "Rejection 1/FPR", "Interval"), rows)
+
+
+def by_class(one: Sample, classes: Sequence[str], seed: int) -> Table:
+    """Precision, recall, F1 and AUC of each class, with what there is of it."""
+    def columns(rows: Weighted) -> Floats:
+        return np.concatenate([precision_by_class(rows), recall_by_class(rows), f1_by_class(rows),
+                               roc_auc_by_class(rows)], axis=1)
+
+    ends = zip(*bootstrap.band(columns, one, seed), strict=True)
+    cells = np.array([estimate(Estimate(float(v), float(a), float(b))) for v, a, b in ends]).reshape(4, -1)
+    rows: list[tuple[str | float, ...]] = []
+    for k, name in enumerate(classes):
+        weights = one.weight[one.target == k]
+        rows.append((name, *(str(c) for c in cells[:, k]), len(weights), round(float(weights.sum()), 1)))
+    return Table("By class", ("Class", "Precision", "Recall", "F1", "ROC AUC, one against rest", "Rows", "Σ w"),
+                 tuple(rows))
+
+
+def confusion(one: Sample, classes: Sequence[str], seed: int) -> Table:
+    """Fractions of each true class by predicted class."""
+    def rates(rows: Weighted) -> Floats:
+        sums = rows.confusion.sum(axis=2, keepdims=True)
+        fractions: Floats = np.divide(rows.confusion, sums, out=np.zeros_like(rows.confusion), where=sums != 0)
+        return fractions.reshape(len(sums), -1)
+
+    ends = zip(*bootstrap.band(rates, one, seed), strict=True)
+    cells = np.array([estimate(Estimate(float(v), float(a), float(b))) for v, a, b in ends]).reshape(len(classes), -1)
+    rows = tuple((name, *(str(c) for c in row)) for name, row in zip(classes, cells, strict=True))
+    head = ("True class", *(f"as {name}" for name in classes))
+    return Table("Confusion", head, rows, "Fractions of each true class.")
+
+
+def likeness(train: Sample, test: Sample, classes: Sequence[str]) -> tuple[Table, float]:
+    """Train against test output for every class, and the smallest KS probability times the number of comparisons."""
+    rows: list[tuple[str | float, ...]] = []
+    chances = []
+    for k in [test.positive] if len(classes) == 2 else range(min(len(classes), MOST_CLASSES)):
+        for name, in_train, in_test in kinds(train, test, k, classes):
+            like = compare(train.probabilities[in_train, k], train.weight[in_train],
+                           test.probabilities[in_test, k], test.weight[in_test], OUTPUT_EDGES)
+            chances.append(like.p_value)
+            rows.append((f"p({classes[k]})", name, round(like.distance, 4), f"{like.p_value:.2g}", round(like.chi2, 1),
+                         like.ndf))
+    known = [p for p in chances if isfinite(p)]
+    table = Table("Train against test", ("Output", "True class", "KS distance", "KS p-value", "χ²", "ndf"), tuple(rows),
+                  "A small p-value says that the output differs between rows that were fitted and rows that were not.")
+    return table, min(1.0, min(known) * len(known)) if known else float("nan")

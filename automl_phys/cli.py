@@ -1,0 +1,202 @@
+"""The commands. Each handler is short; what is heavy is imported inside it.
+
+:func:`main` is where every error ends: it prints what the user can mend, writes a file for what only we can mend, and
+gives the exit code of :mod:`automl_phys.errors`.
+"""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automl_phys import __version__, registry
+from automl_phys.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, AutomlPhysError, CallError, Mistake, RecipeError
+
+SCORE_SUFFIXES = (".parquet", ".csv")
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given, prog_name="automl-phys")
+    except SystemExit as end:  # how typer ends: 0, 2 for a wrong call, 130 for Ctrl-C
+        return end.code if isinstance(end.code, int) else EXIT_DONE
+    except AutomlPhysError as error:
+        return _tell(error)
+    except Exception as error:  # noqa: BLE001 - the last boundary: whatever arrives here is our bug, and is reported as one
+        return _report_bug(error, given)
+    return EXIT_DONE
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+
+
+@app.command()
+def validate(recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipes to check.")]) -> None:
+    """Tell every mistake of a recipe at once; opens no data."""
+    from automl_phys import recipe
+
+    mistakes: list[Mistake] = []
+    for path in recipes:
+        try:
+            good = recipe.load(path)
+        except AutomlPhysError as error:
+            mistakes.extend(error.mistakes)
+        else:
+            typer.echo(f"{path}: a sound recipe for task '{good.task}'.")
+    if mistakes:
+        raise RecipeError(list(dict.fromkeys(mistakes)))  # two recipes may extend the same broken one
+
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
+                                                help="Override any key, e.g. search.trials=10; may be repeated.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
+
+
+@app.command()
+def run(
+    recipe: RecipeFile, sets: Sets = None, smoke: Smoke = False, quiet: Quiet = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Take up the last run of this recipe.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
+) -> None:
+    """Do the whole thing: plan, search, refit, evaluate, report."""
+    from automl_phys import pipeline
+    from automl_phys import recipe as language
+    from automl_phys.console import Terminal
+
+    wanted = language.load(recipe, sets or (), smoke)
+    with wanted.locating(), Terminal(quiet) as show:
+        try:
+            show.finished(pipeline.run(wanted, out, resume, show))
+        except KeyboardInterrupt:
+            again = " ".join(["automl-phys run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
+            show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")
+            raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+@app.command()
+def plan(
+    recipe: RecipeFile, sets: Sets = None, smoke: Smoke = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Show what would run, and why, before anything runs."""
+    from automl_phys import pipeline, rundir
+    from automl_phys import recipe as language
+    from automl_phys.console import Terminal
+
+    wanted = language.load(recipe, sets or (), smoke)
+    with wanted.locating():
+        decided = pipeline.make_plan(wanted)
+    if as_json:
+        typer.echo(rundir.as_json(decided), nl=False)
+    else:
+        Terminal().plan(decided)
+
+
+@app.command()
+def predict(
+    run: RunFolder, data: Annotated[str, typer.Argument(help="New data: a file or a glob.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the scores go: .parquet or .csv.")],
+    quiet: Quiet = False,
+) -> None:
+    """Score new data with a finished run."""
+    from automl_phys import pipeline
+    from automl_phys.console import Terminal
+    from automl_phys.rundir import RunDir
+
+    if output.suffix not in SCORE_SUFFIXES:
+        raise CallError(Mistake("unknown-format", f"Scores cannot be written as '{output.suffix}'.",
+                                f"End the name of -o in one of {', '.join(SCORE_SUFFIXES)}."))
+    with Terminal(quiet) as show:
+        rows = pipeline.predict(RunDir(run), Path(data), output, show)
+    typer.echo(f"Wrote the scores of {rows} rows to {output}.")
+
+
+@app.command()
+def report(run: RunFolder, quiet: Quiet = False) -> None:
+    """Render the report of a finished run again."""
+    from automl_phys import pipeline
+    from automl_phys import recipe as language
+    from automl_phys.console import Terminal
+    from automl_phys.rundir import RunDir
+
+    folder = RunDir(run)
+    if not folder.evaluation.exists():
+        raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
+                                "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+    wanted = language.load(folder.recipe).report
+    with Terminal(quiet) as show:
+        path = pipeline.render(folder, wanted.formats, wanted.figures, show)
+    typer.echo(str(path))
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe language as JSON Schema, for completion in editors."""
+    from automl_phys import schema as language
+
+    typer.echo(language.text(), nl=False)
+
+
+@app.command()
+def init(
+    task: Annotated[str, typer.Argument(help="What the recipe is for, e.g. classify.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write instead of printing.")] = None,
+) -> None:
+    """Write a commented recipe to start from."""
+    known = registry.names("tasks")
+    if task not in known:
+        raise CallError(Mistake("unknown-word", f"'{task}' is not a task.{registry.did_you_mean(task, known)}",
+                                f"Known: {', '.join(known)}."))
+    text = resources.files("automl_phys").joinpath("templates", f"{task}.yaml").read_text(encoding="utf-8")
+    if output is None:
+        typer.echo(text, nl=False)
+    elif output.exists():
+        raise CallError(Mistake("file-exists", f"{output} exists already.", "Choose another name, or remove it first."))
+    else:
+        from automl_phys import rundir
+
+        rundir.write_text(output, text)
+        typer.echo(f"Wrote {output}. Run it with: automl-phys run {output}")
+
+
+def _tell(error: AutomlPhysError) -> int:
+    from automl_phys import wording
+
+    typer.echo(wording.render(error), err=True)
+    return error.exit_code
+
+
+def _report_bug(error: Exception, arguments: Sequence[str]) -> int:
+    """Keep what we need to mend the bug in a file, so that the user can send it."""
+    text = (f"automl-phys {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+            f"arguments: {shlex.join(arguments)}\n\n{''.join(traceback.format_exception(error))}")
+    with tempfile.NamedTemporaryFile("wb", prefix="automl-phys-bug-", suffix=".txt", delete=False) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+    typer.echo(f"This is a bug in automl-phys, not in your recipe: {type(error).__name__}: {error}\n"
+               f"Please report it with the file {file.name}.", err=True)
+    return EXIT_BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

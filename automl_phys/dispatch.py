@@ -1,0 +1,102 @@
+"""Jobs out, results back: what the search and the refit of the winners have in common.
+
+Takes jobs; gives trials, each kept in its folder of the run from the moment it is sent. A folder with the same job and
+a result is not done again; one without a result, left by a killed run, is cleared and done anew. Holds the stage's hard
+stop: jobs get the time that is left as their limit, and one that does not stop by itself is stopped. How a job is
+carried out is :mod:`automl_phys.worker`'s work, where is the executor's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import deque
+from dataclasses import replace
+
+from automl_phys.contracts import Executor, Job, Progress, Result, Show, Trial
+from automl_phys.rundir import FitDir, RunDir, disk_error, read_json, write_json
+
+GRACE_S = 5.0
+"""How long after the hard stop a trial may take to notice it."""
+
+POLL_S = 0.5
+
+
+class Dispatch:
+    """Holds back what the executor has no slot for, so that a job's clock starts when the job does.
+
+    ``end`` is the hard stop on the clock of ``time.monotonic``; None for none.
+    """
+
+    def __init__(self, run: RunDir, executor: Executor, show: Show, slots: int, end: float | None) -> None:
+        self._run, self._executor, self._show, self._slots, self._end = run, executor, show, slots, end
+        self._waiting: deque[Job] = deque()
+        self._running: dict[int, Job] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or runs."""
+        return bool(self._waiting or self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs have not been sent."""
+        return len(self._waiting)
+
+    def time_left_s(self) -> float:
+        return float("inf") if self._end is None else self._end - time.monotonic()
+
+    def recorded(self, job: Job) -> Trial | None:
+        """The trial that an earlier run did of this very job; where and for how long it might run does not matter."""
+        folder = FitDir(self._run.path / job.folder)
+        if not folder.result.exists() or _identity(read_json(folder.job, Job)) != _identity(job):
+            return None
+        return Trial(job, read_json(folder.result, Result))
+
+    def add(self, job: Job) -> None:
+        """Have a job done, when there is a slot for it and time left."""
+        self._waiting.append(job)
+
+    def collect(self) -> list[Trial]:
+        """Send what can be sent, wait a little, give the trials that ended. After the hard stop nothing new is sent."""
+        if self.time_left_s() <= 0:
+            self._waiting.clear()
+        while self._waiting and len(self._running) < self._slots:
+            self._send(self._waiting.popleft())
+        ended = []
+        for event in self._executor.poll(POLL_S) if self._running else ():
+            if isinstance(event, Progress):
+                self._show.trial(event)
+            elif event.number in self._running:
+                ended.append(self._keep(event))
+        if self.time_left_s() < -GRACE_S:
+            ended += [self._stop(job) for job in list(self._running.values())]
+        return ended
+
+    def _send(self, job: Job) -> None:
+        folder = FitDir(self._run.path / job.folder)
+        job = replace(job, limit_s=None if self._end is None else self.time_left_s())
+        try:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            folder.path.mkdir(parents=True)
+        except OSError as error:
+            raise disk_error(error, folder.path) from error
+        write_json(folder.job, job)
+        self._running[job.number] = job
+        self._executor.submit(job)
+        self._show.trial(job)
+
+    def _keep(self, result: Result) -> Trial:
+        job = self._running.pop(result.number)
+        write_json(FitDir(self._run.path / job.folder).result, result)
+        self._show.trial(result)
+        return Trial(job, result)
+
+    def _stop(self, job: Job) -> Trial:
+        self._executor.cancel(job.number)
+        took = (job.limit_s or 0.0) - self.time_left_s()
+        return self._keep(Result(job.number, "timed_out", None, took, "it was stopped: the time was over"))
+
+
+def _identity(job: Job) -> Job:
+    return replace(job, device="", run_dir="", limit_s=None, params=dict(job.params), rungs=dict(job.rungs))

@@ -1,0 +1,94 @@
+"""Stage: look at the test rows, once, with the ensemble, each family's best trial and the baseline.
+
+Takes the problem and the saved models of a run; writes ``evaluation.json`` and ``predictions.parquet``. What is
+measured is the task's decision. A run that was evaluated is not evaluated again: what is on disk is its answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from automl_phys import ensemble, registry, rundir, search_figures
+from automl_phys.contracts import Candidate, Ensemble, Evaluation, Member, Part, Plan, Problem, Show
+from automl_phys.rundir import RunDir
+
+if TYPE_CHECKING:
+    from automl_phys.contracts import Array
+
+PARTS: tuple[Part, ...] = ("train", "valid", "test")
+
+
+def run(plan: Plan, run_dir: RunDir, show: Show) -> Evaluation:
+    """Evaluate the winner of a run, or read how it was evaluated. Raises AutomlPhysError."""
+    show.stage("Evaluation")
+    if run_dir.evaluation.exists():
+        show.say("The test rows were looked at before; that answer stands.")
+        return rundir.read_json(run_dir.evaluation, Evaluation)
+    task = registry.load("tasks", plan.task)
+    problem = task.load(run_dir.problem)
+    chosen = rundir.read_json(run_dir.ensemble, Ensemble)
+    found = candidates(plan, chosen, problem, run_dir, show)
+    evaluation = _with_search(task.evaluate(problem, found, plan.objective, plan.seed), plan, run_dir)
+    task.write_scores(problem, problem.test, found[0].predictions["test"], run_dir.predictions)
+    rundir.write_json(run_dir.evaluation, evaluation)  # last: its being there says that the stage is done
+    show.say(evaluation.verdict)
+    return evaluation
+
+
+def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, show: Show) -> tuple[Candidate, ...]:
+    """The winner, each family's best trial, the baseline, with their predictions for all rows."""
+    def candidate(name: str, role: Literal["winner", "member", "baseline"], members: tuple[Member, ...]) -> Candidate:
+        predict = partial(_predict, run_dir, members)
+        predictions = {part: predict(getattr(problem, part)) for part in PARTS}
+        return Candidate(name, role, predictions, predict, sum(m.seconds for m in members), _trained_on(members))
+
+    wanted: list[tuple[str, Literal["winner", "member", "baseline"], tuple[Member, ...]]] = [
+        (winner_name(chosen.members), "winner", chosen.members)]
+    wanted += [(f"best {_spoken(name)}", "member", (single,)) for name, single in chosen.singles.items()
+               if name != "baseline"]
+    wanted.append((f"{_spoken(plan.baseline)} baseline", "baseline", (chosen.singles["baseline"],)))
+    found = []
+    for done, (name, role, members) in enumerate(wanted):
+        show.advance(done, len(wanted), name)
+        found.append(candidate(name, role, members))
+    show.advance(len(wanted), len(wanted))
+    return tuple(found)
+
+
+def _with_search(evaluation: Evaluation, plan: Plan, run_dir: RunDir) -> Evaluation:
+    """The evaluation and how the search came to the winner."""
+    trials = search_figures.read_trials(run_dir)
+    drawn = search_figures.figures(plan, trials, search_figures.read_histories(run_dir, trials))
+    return replace(evaluation, tables=(*evaluation.tables, search_figures.by_family(plan, trials)),
+                   figures=(*evaluation.figures, *drawn))
+
+
+def winner_name(members: tuple[Member, ...]) -> str:
+    """``boosted trees + mlp ensemble (12 members)``, or ``mlp (trial 7)``; families by falling weight."""
+    weights: dict[str, float] = {}
+    for member in members:
+        weights[member.family] = weights.get(member.family, 0.0) + member.weight
+    families = " + ".join(_spoken(f) for f in sorted(weights, key=lambda f: -weights[f]))
+    if len(members) == 1:
+        return f"{families} (trial {members[0].trial})"
+    return f"{families} ensemble ({len(members)} members)"
+
+
+def _predict(run_dir: RunDir, members: tuple[Member, ...], rows: Any) -> Array:
+    return ensemble.mean([ensemble.predict_member(run_dir.path, member, rows) for member in members],
+                         [member.weight for member in members])
+
+
+def _trained_on(members: tuple[Member, ...]) -> str:
+    """What train rows were to a model whose members may have been refitted."""
+    most = max(len(member.folders) for member in members)
+    if most == 1:
+        return "Train: the rows that each member was fitted on."
+    return (f"Train: members are means over up to {most} models fitted on train and validation rows but for one fold, "
+            "so that each train row was fitted on by all of them but one.")
+
+
+def _spoken(family: str) -> str:
+    return family.replace("_", " ")

@@ -1,0 +1,42 @@
+"""Executor ``inline``: trials run one after the other in this process, for debugging.
+
+A trial that kills its process kills the run, and none can be stopped from outside.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from automl_phys.contracts import Executor, Job, Progress, Result, Slot
+
+
+def open_executor(
+    slots: Sequence[Slot], run_dir: Path, trial: Callable[[Job, Callable[[Progress], None]], Result]
+) -> Executor:
+    """One place, whatever the slots; their environment is that of this process already, or too late to be set."""
+    return _Inline(trial)
+
+
+class _Inline:
+    def __init__(self, trial: Callable[[Job, Callable[[Progress], None]], Result]) -> None:
+        self._trial = trial
+        self._waiting: deque[Job] = deque()
+
+    def submit(self, job: Job) -> None:
+        self._waiting.append(job)
+
+    def poll(self, timeout_s: float) -> Sequence[Progress | Result]:  # noqa: ARG002 - the contract's
+        """Runs the oldest job to its end, however long that takes."""
+        if not self._waiting:
+            return ()
+        events: list[Progress | Result] = []
+        events.append(self._trial(self._waiting.popleft(), events.append))
+        return events
+
+    def cancel(self, number: int) -> None:
+        self._waiting = deque(job for job in self._waiting if job.number != number)
+
+    def close(self) -> None:
+        self._waiting.clear()

@@ -1,0 +1,119 @@
+"""What can be measured of a classifier: names, directions, labels, formulas. How is :mod:`automl_phys.metrics`'s work.
+
+Standard library only, so that a recipe's objective is checked, and metrics are listed, without importing numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from automl_phys.contracts import Direction
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric. ``label`` is what figures and tables print, ``formula`` says what is computed, in a line.
+
+    A name ending in ``@`` takes a number between 0 and 1 after it (``rejection@0.3``); ``points`` are the usual ones.
+    ``needs_signal`` marks metrics that mean nothing before one class is named the signal, ``alone`` those that follow
+    from one sample of rows; the others compare train with test, or are probabilities of a hypothesis.
+    """
+
+    name: str
+    label: str
+    direction: Direction
+    formula: str
+    objective: bool = True
+    needs_signal: bool = False
+    points: tuple[str, ...] = ()
+    alone: bool = True
+
+
+MEASURES: dict[str, Measure] = {m.name: m for m in (
+    Measure("log_loss", "Log loss", "minimize", "-Σ w ln p(true class) / Σ w"),
+    Measure("roc_auc", "ROC AUC", "maximize",
+            "area under TPR(FPR); with more than two classes the mean over classes, one against the rest"),
+    Measure("accuracy", "Accuracy", "maximize", "weight of rows whose most probable class is the true one / Σ w"),
+    Measure("balanced_accuracy", "Balanced accuracy", "maximize", "mean over classes of the recall"),
+    Measure("average_precision", "Average precision", "maximize",
+            "Σ (Rₙ - Rₙ₋₁) Pₙ over thresholds, for the signal; without one the mean over classes"),
+    Measure("brier", "Brier score", "minimize",
+            "Σ w Σₖ (pₖ - yₖ)² / Σ w; for two classes of one of them only (half of that sum)"),
+    Measure("f1", "F1", "maximize", "2 P R / (P + R) of the signal; without one the mean over classes"),
+    Measure("precision", "Precision", "maximize", "TP / (TP + FP) of the signal; without one the mean over classes",
+            objective=False),
+    Measure("recall", "Recall", "maximize", "TP / (TP + FN) of the signal; without one the mean over classes",
+            objective=False),
+    Measure("calibration_error", "Calibration error (ECE)", "minimize",
+            "Σ over 15 bins of equal weight: |Σ w (p - y)| / Σ w; p of the signal (two classes) or of the class "
+            "predicted, y whether it is true",
+            objective=False),
+    Measure("tpr@", "TPR at FPR = {}", "maximize", "signal efficiency where the background efficiency is the given one",
+            objective=False, needs_signal=True, points=("0.01", "0.1")),
+    Measure("fpr@", "FPR at TPR = {}", "minimize", "background efficiency where the signal efficiency is the given one",
+            objective=False, needs_signal=True, points=("0.3", "0.5", "0.7")),
+    Measure("rejection@", "Background rejection at TPR = {}", "maximize",
+            "1 / FPR where the signal efficiency is the given one; FPR not below its 68 % limit for no event, "
+            "1.14 / n_eff of the background",
+            needs_signal=True, points=("0.3", "0.5", "0.7")),
+    Measure("max_sic", "Max. significance improvement", "maximize",
+            "max of TPR / √FPR over thresholds that at least 10 effective background events pass", needs_signal=True),
+    Measure("asimov_significance", "Asimov significance", "maximize",
+            "max of √(2 ((s + b) ln(1 + s/b) - s)) over thresholds that at least 10 effective background events pass; "
+            "s, b: sums of the sample's weights", needs_signal=True),
+    Measure("train_gap", "Log loss, test - train", "minimize", "log loss on the test rows less that on the train rows",
+            objective=False, alone=False),
+    Measure("overtraining_p", "KS probability, train as test", "maximize",
+            "smallest Kolmogorov-Smirnov probability that train and test outputs of a class are alike, times the "
+            "number of comparisons",
+            objective=False, alone=False),
+    Measure("calibration_p", "χ² probability of the calibration", "maximize",
+            "probability of gaps as large as those of the reliability curve, were the model calibrated",
+            objective=False, alone=False),
+)}
+
+
+def find(name: str) -> tuple[Measure, float | None]:
+    """The measure behind a name and the number after its ``@``. Raises KeyError when it is none."""
+    head, at, number = name.partition("@")
+    measure = MEASURES[head + at]
+    if not at:
+        return measure, None
+    try:
+        point = float(number)
+    except ValueError:
+        raise KeyError(name) from None
+    if not 0 < point < 1:
+        raise KeyError(name)
+    return measure, point
+
+
+def label(name: str) -> str:
+    """What a figure or table prints for a metric; ``rejection@0.3/qcd`` is against the one background class."""
+    plain, _, against = name.partition("/")
+    measure, _ = find(plain)
+    text = measure.label.format(plain.partition("@")[2])
+    return f"{text}, against {against}" if against else text
+
+
+def names(signal: bool) -> tuple[str, ...]:
+    """Every metric at its usual points, of those that need no signal or, with one, of all."""
+    fitting = (m for m in MEASURES.values() if m.alone and (signal or not m.needs_signal))
+    return tuple(m.name + point for m in fitting for point in m.points or ("",))
+
+
+class Objectives(Mapping[str, Direction]):
+    """Metrics that a search may optimise and their directions; holds any ``rejection@X``, lists the usual ones."""
+
+    def __getitem__(self, name: str) -> Direction:
+        measure, _ = find(name)
+        if not measure.objective:
+            raise KeyError(name)
+        return measure.direction
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in names(signal=True) if find(name)[0].objective)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

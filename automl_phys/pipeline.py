@@ -1,0 +1,112 @@
+"""The stages in order. Read this file first.
+
+Each stage reads the files that the one before it wrote into the run's directory and writes its own, so that a run that
+was killed resumes where it stood. What a stage does is in the module of its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from automl_phys import machine, plan, recipe, registry, rundir
+from automl_phys.contracts import Executor, Job, Plan, Progress, Result, Show, Slot
+from automl_phys.errors import CallError, Mistake
+from automl_phys.recipe import Recipe
+from automl_phys.rundir import RunDir
+
+
+def make_plan(wanted: Recipe) -> Plan:
+    """Look at the data's header and at the machine, and decide. Raises DataError and RecipeError."""
+    task = registry.load("tasks", wanted.task)
+    return plan.make(wanted, task.look(wanted.options, wanted.folder, wanted.seed), machine.look())
+
+
+def run(wanted: Recipe, out: Path, resume: bool, show: Show) -> RunDir:
+    """All stages, skipping what is already on disk. Raises AutomlPhysError; what was finished stays.
+
+    A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound.
+    """
+    from automl_phys import diagnose, evaluate, prepare, refit, search, worker
+
+    began = time.monotonic()
+    show.stage("Plan")
+    run_dir = _last_run(wanted, out) if resume else _new_run(wanted, make_plan(wanted), out)
+    decided = rundir.read_json(run_dir.plan, Plan)
+    show.begin(decided, run_dir.path)
+    os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
+    prepare.run(wanted, decided, run_dir, show)
+    if not run_dir.ensemble.exists():
+        with closing(_open_executor(decided, run_dir, worker.run_trial)) as executor:
+            trials = search.run(decided, run_dir, executor, show, _end(began, decided.search_minutes))
+            refit.run(decided, run_dir, trials, executor, show, _end(began, decided.minutes))
+    evaluate.run(decided, run_dir, show)
+    diagnose.run(decided, run_dir, show)
+    render(run_dir, wanted.report.formats, wanted.report.figures, show)
+    return run_dir
+
+
+def predict(run_dir: RunDir, source: Path, target: Path, show: Show) -> int:
+    """Score new data with a finished run; gives the number of rows. Raises AutomlPhysError."""
+    from automl_phys import predict as stage
+    from automl_phys import worker
+
+    decided = rundir.read_json(run_dir.plan, Plan)
+    os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
+    return stage.run(decided, run_dir, source, target, show)
+
+
+def render(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], show: Show) -> Path:
+    """Write the report of a run from its files, and the manifest; gives the report's path. Takes seconds."""
+    from automl_phys import report
+
+    path = report.run(run_dir, formats, figure_formats, show)
+    rundir.write_manifest(run_dir)
+    return path
+
+
+def _new_run(wanted: Recipe, decided: Plan, out: Path) -> RunDir:
+    """Make the run's folder with recipe, plan and environment, and point ``latest`` to it."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    run_dir = RunDir(out / wanted.name / f"{stamp}-{_hash(wanted)}")
+    rundir.write_text(run_dir.recipe, recipe.dump(wanted))
+    rundir.write_json(run_dir.environment, machine.describe())
+    rundir.write_json(run_dir.plan, decided)
+    rundir.point_to(run_dir.path.parent / "latest", run_dir.path.name)
+    return run_dir
+
+
+def _last_run(wanted: Recipe, out: Path) -> RunDir:
+    """The newest run of this very recipe, to be resumed. Raises CallError when there is none."""
+    runs = [path for path in sorted((out / wanted.name).glob(f"*-{_hash(wanted)}")) if RunDir(path).plan.exists()]
+    if not runs:
+        raise CallError(Mistake(
+            "nothing-to-resume", f"There is no run of this recipe, as it is now, in {out / wanted.name}.",
+            "Run it without --resume; a recipe that was changed since starts a new run."))
+    return RunDir(runs[-1])
+
+
+def _open_executor(
+    decided: Plan, run_dir: RunDir, trial: Callable[[Job, Callable[[Progress], None]], Result]
+) -> Executor:
+    from automl_phys import worker
+
+    slots = tuple(
+        Slot(device, decided.threads, decided.memory_mb_per_worker,
+             worker.environment(decided.threads, device, decided.framework))
+        for device in decided.devices)
+    return registry.load("executors", decided.executor).open_executor(slots, run_dir.path, trial)
+
+
+def _end(began: float, minutes: float | None) -> float | None:
+    """A budget in minutes as a point of ``time.monotonic()``."""
+    return None if minutes is None else began + 60 * minutes
+
+
+def _hash(wanted: Recipe) -> str:
+    return hashlib.sha256(recipe.dump(wanted).encode()).hexdigest()[:8]

@@ -1,0 +1,208 @@
+"""The planner: recipe, facts and machine in; a plan with a written reason for each choice out.
+
+A pure function: it reads no file, starts nothing, and gives the same plan for the same three arguments, so that it can
+be tested with made-up machines. How data are looked at is the task's work, what the machine has :mod:`machine`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from automl_phys import registry, space
+from automl_phys.contracts import Chosen, Direction, Facts, Machine, Plan, Task, direction_of
+from automl_phys.errors import Mistake, RecipeError
+
+if TYPE_CHECKING:
+    from automl_phys.recipe import Recipe
+
+SEARCH_SHARE_WITH_REFIT = 0.5
+"""Of a budget in minutes, what the search may take when winners are refitted over folds afterwards."""
+SEARCH_SHARE = 0.9
+
+MEMORY_SHARE = 0.85
+"""Of the machine's memory, what all workers together may take."""
+
+CELLS_PER_THREAD = 20_000_000
+"""Below this many numbers in the training rows, a core does more for a trial of its own than as a second thread."""
+
+ROWS_TO_BAG = 2_000_000
+"""Above this many rows one model sees enough; bagging over folds would cost more than it gives."""
+
+AUTO_FOLDS = 5
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    return find_spec(package) is not None
+
+
+def make(
+    recipe: Recipe, facts: Facts, machine: Machine, available: Callable[[str], bool] = is_installed
+) -> Plan:
+    """Decide everything that a run needs.
+
+    ``available`` tells whether a package can be imported. Raises RecipeError when no family can take the problem.
+    """
+    task = registry.load("tasks", recipe.task)
+    reasons: list[str] = []
+    objective, direction = _objective(recipe, task, reasons)
+    memory = recipe.compute.memory_mb or int(machine.memory_mb * MEMORY_SHARE)
+    families, skipped = _families(recipe, task, facts, memory, available, reasons)
+    devices, gpu = _devices(recipe, machine, reasons)
+    framework = _framework(recipe, facts, gpu, reasons)
+    threads = _threads(recipe, facts, machine, gpu, reasons)
+    workers = _workers(recipe, machine, devices, threads, memory, families, reasons)
+    folds = facts.sizes.get("folds", 0)
+    bagging = _bagging(recipe, facts, folds, reasons)
+    return Plan(
+        name=recipe.name, task=recipe.task, facts=facts, families=families, skipped=skipped, baseline=task.BASELINE,
+        objective=objective, direction=direction,
+        trials=recipe.search.trials, minutes=recipe.search.minutes,
+        search_minutes=_search_minutes(recipe.search.minutes, bagging, reasons),
+        sampler=recipe.search.sampler, pruner=recipe.search.pruner,
+        ensemble=recipe.model.ensemble, folds=folds, bagging=bagging,
+        executor=recipe.compute.executor, workers=workers, threads=threads,
+        devices=tuple(devices[i % len(devices)] for i in range(workers)),
+        memory_mb_per_worker=memory // max(1, workers // machine.hosts),
+        framework=framework, seed=recipe.seed, reasons=tuple(reasons),
+    )
+
+
+def _objective(recipe: Recipe, task: Task, reasons: list[str]) -> tuple[str, Direction]:
+    name = recipe.search.objective
+    if name is None:
+        name = task.DEFAULT_OBJECTIVE
+        reasons.append(f"The objective is {name}, the default of task '{recipe.task}'.")
+    return name, direction_of(task.OBJECTIVES, name)
+
+
+def _families(
+    recipe: Recipe, task: Task, facts: Facts, memory_mb: int, available: Callable[[str], bool], reasons: list[str]
+) -> tuple[tuple[Chosen, ...], Mapping[str, str]]:
+    asked = recipe.model.families
+    names: Sequence[str] = asked or task.DEFAULT_FAMILIES
+    chosen: list[Chosen] = []
+    skipped: dict[str, str] = {}
+    baseline_only = task.BASELINE not in names
+    for name in (*names, task.BASELINE) if baseline_only else names:
+        family = registry.load("families", name)
+        missing = [package for package in family.NEEDS if not available(package)]
+        need = family.memory_mb(facts)
+        why_not = family.skip(facts)
+        if missing:
+            skipped[name] = f"needs {', '.join(missing)}, not installed here"
+        elif why_not:
+            skipped[name] = why_not
+        elif need > memory_mb:
+            skipped[name] = f"one fit needs about {need} MB, {memory_mb} MB may be used"
+        else:
+            reason = "asked for in the recipe" if asked else family.TEXT
+            if name == task.BASELINE:
+                reason = "the baseline, tried once" if baseline_only else f"{reason}; its first trial is the baseline"
+            ranges, defaults = space.override(
+                family.space(facts), family.defaults(facts), recipe.model.overrides.get(name, {}))
+            chosen.append(Chosen(name, reason, need, ranges, defaults))
+    if not any(c.family != task.BASELINE or not baseline_only for c in chosen):
+        raise RecipeError(Mistake(
+            "no-family", "No family can take this problem: " + "; ".join(f"{n}: {why}" for n, why in skipped.items()) + ".",
+            "Name other families under model.families, or install what is missing.", ("model", "families")))
+    return tuple(chosen), skipped
+
+
+def _devices(recipe: Recipe, machine: Machine, reasons: list[str]) -> tuple[tuple[str, ...], bool]:
+    """Device of each slot on one host, and whether these are GPUs."""
+    wanted = recipe.compute.gpus
+    if wanted == "none" or not machine.gpus:
+        if isinstance(wanted, tuple):
+            raise RecipeError(Mistake("no-such-gpu", "GPUs are asked for, and this machine has none.",
+                                      "Use 'gpus: auto' to take what there is.", ("compute", "gpus")))
+        return ("cpu",), False
+    if isinstance(wanted, tuple):
+        absent = [i for i in wanted if i >= len(machine.gpus)]
+        if absent:
+            raise RecipeError(Mistake(
+                "no-such-gpu", f"There is no GPU {', '.join(map(str, absent))}: this machine has {len(machine.gpus)}.",
+                f"Number them 0 to {len(machine.gpus) - 1}.", ("compute", "gpus")))
+        gpus = tuple(machine.gpus[i] for i in wanted)
+    else:
+        gpus = machine.gpus
+    each = recipe.compute.trials_per_gpu
+    reasons.append(f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}, {each} trial{'s' * (each > 1)} on each at a time.")
+    return tuple(gpu for gpu in gpus for _ in range(each)), True
+
+
+def _framework(recipe: Recipe, facts: Facts, gpu: bool, reasons: list[str]) -> str:
+    if recipe.compute.framework != "auto":
+        return recipe.compute.framework
+    if gpu:
+        reasons.append("Keras runs on TensorFlow, whose GPU build comes with the package.")
+        return "tensorflow"
+    if facts.kind == "table":
+        reasons.append("Keras runs on JAX, two to four times as fast as TensorFlow for table-sized networks on a CPU.")
+        return "jax"
+    reasons.append(f"Keras runs on TensorFlow, whose data pipeline suits {facts.kind}.")
+    return "tensorflow"
+
+
+def _threads(recipe: Recipe, facts: Facts, machine: Machine, gpu: bool, reasons: list[str]) -> int:
+    """Threads of one trial. They never depend on the number of workers, or the numbers would."""
+    if recipe.compute.threads != "auto":
+        return recipe.compute.threads
+    if gpu:
+        return max(1, min(4, machine.cores // max(1, len(machine.gpus))))
+    cells = facts.rows.get("train", 0) * (facts.sizes.get("numbers", 0) + facts.sizes.get("categories", 0))
+    if cells <= CELLS_PER_THREAD:
+        reasons.append("One thread per trial: the data are small, so trials side by side use the cores better.")
+        return 1
+    threads = min(machine.cores, 4)
+    reasons.append(f"{threads} threads per trial: {cells:.1e} numbers to train on keep them busy.")
+    return threads
+
+
+def _workers(
+    recipe: Recipe, machine: Machine, devices: tuple[str, ...], threads: int, memory_mb: int,
+    families: tuple[Chosen, ...], reasons: list[str],
+) -> int:
+    if recipe.compute.executor == "inline":
+        reasons.append("One worker, in this process: executor 'inline' is for debugging.")
+        return 1
+    if recipe.compute.workers != "auto":
+        return recipe.compute.workers
+    slots = len(devices) if devices[0] != "cpu" else max(1, machine.cores // threads)
+    largest = max(families, key=lambda c: c.memory_mb)
+    fitting = max(1, memory_mb // largest.memory_mb)
+    per_host = min(slots, fitting)
+    if fitting < slots:
+        reasons.append(f"{per_host} of {slots} slots are used: family {largest.family} needs about {largest.memory_mb} MB "
+                       f"and {memory_mb} MB may be used.")
+    workers = min(per_host * machine.hosts, recipe.search.trials)
+    where = f" on {machine.hosts} hosts" if machine.hosts > 1 else ""
+    reasons.append(f"{workers} worker{'s' * (workers > 1)}{where} with {threads} thread{'s' * (threads > 1)} each "
+                   f"for {machine.cores} cores{' a host' if machine.hosts > 1 else ''}.")
+    return workers
+
+
+def _bagging(recipe: Recipe, facts: Facts, folds: int, reasons: list[str]) -> int:
+    """On how many folds the winners are refitted; 1 keeps the trials' models."""
+    if folds:
+        reasons.append(f"Each trial is fitted on {folds} folds; their mean is the model, so nothing is refitted.")
+        return 1
+    if recipe.model.bagging != "auto":
+        return recipe.model.bagging
+    rows = facts.rows.get("train", 0) + facts.rows.get("valid", 0)
+    if rows > ROWS_TO_BAG:
+        reasons.append(f"The winners are not refitted: {rows} rows are plenty for one model.")
+        return 1
+    reasons.append(f"The winners are refitted on {AUTO_FOLDS} folds of train and validation together, and averaged.")
+    return AUTO_FOLDS
+
+
+def _search_minutes(minutes: float | None, bagging: int, reasons: list[str]) -> float | None:
+    if minutes is None:
+        return None
+    share = SEARCH_SHARE_WITH_REFIT if bagging > 1 else SEARCH_SHARE
+    reasons.append(f"Of {minutes:g} minutes the search takes at most {minutes * share:.2g}; "
+                   "the rest is for the winners.")
+    return minutes * share

@@ -1,0 +1,43 @@
+"""Stage ``prepare``: the data as the task's families take them, on disk.
+
+Takes the recipe and its plan; gives the problem in ``run.problem``, or the one that is there already when a run is
+resumed. What a problem is, and how it is read and split, is the task's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automl_phys import registry
+from automl_phys.contracts import Plan, Problem, Show
+from automl_phys.errors import Mistake, RunError
+from automl_phys.rundir import RunDir
+
+if TYPE_CHECKING:
+    from automl_phys.recipe import Recipe
+
+
+def run(recipe: Recipe, plan: Plan, run: RunDir, show: Show) -> Problem:
+    """Prepare the problem, or take up the one that is there if its inputs are still the same.
+
+    Raises DataError with all mistakes in the data, RunError when the disk refuses, or when inputs changed after trials
+    were run on them (``data-changed``).
+    """
+    show.stage("Prepare")
+    task = registry.load("tasks", plan.task)
+    if run.problem.exists():
+        problem = task.load(run.problem)
+        if problem.fingerprint == task.fingerprint(recipe.options, recipe.folder, recipe.seed):
+            show.say("The prepared data are there already, made from the same inputs.")
+            return problem
+        if run.trials.exists():
+            raise RunError(Mistake("data-changed", "The data are not those that this run began with.",
+                                   "Start a new run (without --resume), or restore the data."))
+        show.say("The data changed since they were prepared, and are prepared again.")
+    problem = task.prepare(recipe.options, recipe.folder, run.problem, recipe.seed)
+    facts = problem.facts()
+    show.say(", ".join(f"{rows} {part}" for part, rows in facts.rows.items()) + " rows.")
+    for note in facts.notes:
+        if note not in plan.facts.notes:
+            show.say(note)
+    return problem

@@ -1,0 +1,236 @@
+"""A recipe: what the user wrote, held against the language, with the defaults filled in.
+
+Takes a path, gives a frozen :class:`Recipe` or a RecipeError with every mistake and its place. No data file is opened
+and no heavy library imported: whether the columns are there is the task's question, asked by the planner.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from automl_phys import recipe_text, registry, space, wording, yaml_source
+from automl_phys.contracts import Facts, Task, direction_of
+from automl_phys.errors import AutomlPhysError, Key, Mistake, Place, RecipeError
+from automl_phys.recipe_text import Written
+from automl_phys.sections import Choices, Common, Compute, Interval, Model, Report, Search, Section, common_sections
+
+M = TypeVar("M", bound=BaseModel)
+
+MADE_UP = Facts(kind="table", rows={"train": 10_000, "valid": 3_000, "test": 3_000},
+                sizes={"numbers": 20, "categories": 5, "levels": 50, "outputs": 3, "folds": 0})
+"""A problem to ask a family's space for before the data are known; which parameters there are doesn't depend on it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``options`` are the task's own sections; ``data`` is the whole as plain data, defaults filled in.
+
+    Relative paths in it are relative to ``folder``.
+    """
+
+    name: str
+    description: str
+    task: str
+    options: Any
+    model: Model
+    search: Search
+    compute: Compute
+    report: Report
+    seed: int
+    folder: Path
+    data: Mapping[str, Any]
+    written: Written = field(repr=False, compare=False)
+
+    def place(self, key: Key) -> Place | None:
+        """Where a key stands, or the nearest section around it."""
+        return self.written.place(key)
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Errors that come out of the block know where in the recipe the keys stand that they are about."""
+        try:
+            yield
+        except AutomlPhysError as error:
+            raise type(error)([replace(m, place=m.place or self.place(m.key)) for m in error.mistakes]) from error
+
+
+def load(path: Path, sets: Sequence[str] = (), smoke: bool = False) -> Recipe:
+    """Read and validate a recipe.
+
+    ``sets`` are ``--set`` texts such as ``search.trials=10``; ``smoke`` cuts the budget as ``recipe_text.SMOKE`` says.
+    Raises RecipeError with all mistakes of the recipe at once, each with its place.
+    """
+    layers: list[Written] = []
+    mistakes: list[Mistake] = []
+    if smoke:
+        layers.append(recipe_text.smoke())
+    written = recipe_text.read(path)
+    for text in sets:
+        try:
+            layers.append(recipe_text.from_set(text))
+        except RecipeError as error:
+            mistakes.extend(error.mistakes)
+    for layer in layers:
+        written = layer.over(written)
+    recipe = _recipe(written, path, mistakes)
+    if mistakes or recipe is None:
+        raise RecipeError([replace(m, place=m.place or written.place(m.key) or Place(str(path))) for m in mistakes])
+    return recipe
+
+
+def dump(recipe: Recipe) -> str:
+    """The recipe as YAML, complete: what it extends merged, defaults filled in, paths absolute.
+
+    Loads again, from any folder, to the same recipe.
+    """
+    folder = recipe.folder.absolute()
+    return yaml.dump(recipe_text.moved_paths(recipe.data, lambda path: str(folder / path)), Dumper=_Dumper,
+                     sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML quotes what YAML 1.1 would misread; this quotes also what YAML 1.2 reads as a number (``1e-3``), and
+    escapes what is no plain line, which PyYAML's other styles fold."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = '"' if not text.isprintable() else None if isinstance(yaml_source.scalar(text), str) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        """Write equal lists out, each at its place."""
+        return True
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+# ---------------------------------------------------------------- from plain data to a recipe
+
+def _recipe(written: Written, path: Path, mistakes: list[Mistake]) -> Recipe | None:
+    """The recipe, or None when there are mistakes, which go to ``mistakes``."""
+    data = written.data
+    version = data.get("recipe")
+    if isinstance(version, int | float) and version != 1:
+        mistakes.append(Mistake(
+            "other-version", f"This recipe is in version {version} of the language; this program reads version 1.",
+            "Update automl-phys; or write 'recipe: 1', if that is what it is.", ("recipe",)))
+        return None
+    common = _section(common_sections(), {key: data[key] for key in data if key in Common.model_fields}, mistakes)
+    task = _task(data.get("task"), mistakes)
+    if task is None:
+        return None
+    _check_top_level(data, task, mistakes)
+    options = _section(task.Options, {key: data[key] for key in data if key in task.Options.model_fields}, mistakes,
+                       owner=f"task '{data['task']}'")
+    _check_objective(_at(data, "search", "objective"), data["task"], task, mistakes)
+    _check_families(_at(data, "model", "families"), data["task"], mistakes)
+    for family in registry.names("families"):
+        _check_overrides(family, _at(data, "model", family), mistakes)
+    if mistakes or common is None or options is None:
+        return None
+    name = common.name or _slug(path.stem)
+    filled = {"recipe": 1, "name": name, "description": "", "task": common.task, **plain(options), **plain(common)}
+    filled.pop("extends", None)
+    return Recipe(name, common.description, common.task, options, common.model, common.search, common.compute,
+                  common.report, common.seed, path.parent, filled, written)
+
+
+def plain(thing: Any) -> Any:
+    """A section as plain data, without what is absent."""
+    if isinstance(thing, BaseModel):
+        return {key: plain(value) for key in type(thing).model_fields if (value := getattr(thing, key)) is not None}
+    if isinstance(thing, Mapping):
+        return {key: plain(value) for key, value in thing.items()}
+    return [plain(item) for item in thing] if isinstance(thing, list | tuple) else thing
+
+
+def _section(model: type[M], given: Any, mistakes: list[Mistake], at: Key = (), owner: str | None = None) -> M | None:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        mistakes.extend(wording.mistakes(error, model, given, at, owner))
+        return None
+
+
+def _at(data: Any, *key: str) -> Any:
+    """The value at a key, None where there is none."""
+    for part in key:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _slug(stem: str) -> str:
+    """A file's name as the name of a recipe."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:80] or "recipe"
+
+
+# ---------------------------------------------------------------- rules that need the registry
+
+def _task(word: Any, mistakes: list[Mistake]) -> Task | None:
+    if not isinstance(word, str):
+        return None  # missing, or no text: that is told already
+    if word not in registry.names("tasks"):
+        mistakes.append(wording.unknown_word(word, registry.names("tasks"), "a task", ("task",)))
+        return None
+    return registry.load("tasks", word)
+
+
+def _check_top_level(data: Mapping[Any, Any], task: Task, mistakes: list[Mistake]) -> None:
+    of_all = {**Common.model_fields, **task.Options.model_fields}
+    home = {key: section for section, info in of_all.items()
+            if isinstance(info.annotation, type) and issubclass(info.annotation, Section)
+            for key in info.annotation.model_fields}
+    for key in data:
+        if key not in of_all:
+            hint = f" It is a key of '{home[key]}'." if key in home else ""
+            mistakes.append(wording.unknown_key(str(key), of_all, "a recipe", (key,), hint))
+
+
+def _check_objective(objective: Any, name: str, task: Task, mistakes: list[Mistake]) -> None:
+    """``rejection@0.35`` is as good as the ``rejection@0.5`` that the task lists, for any efficiency."""
+    if not isinstance(objective, str):
+        return
+    key = ("search", "objective")
+    try:
+        direction_of(task.OBJECTIVES, objective)
+    except KeyError:
+        mistakes.append(wording.unknown_word(objective, task.OBJECTIVES, f"an objective of task '{name}'", key))
+        return
+    stem, at, efficiency = objective.partition("@")
+    if at and not re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*", efficiency):
+        mistakes.append(Mistake("bad-value", f"'{efficiency}' is no efficiency between 0 and 1.",
+                                f"Write it like {stem}@0.3.", key))
+
+
+def _check_families(families: Any, task: str, mistakes: list[Mistake]) -> None:
+    for i, word in enumerate(families if isinstance(families, list) else ()):
+        key = ("model", "families", i)
+        if not isinstance(word, str):
+            continue
+        if word not in registry.names("families"):
+            mistakes.append(wording.unknown_word(word, registry.names("families"), "a family", key))
+        elif task not in registry.load("families", word).SOLVES:
+            mistakes.append(Mistake("wrong-family", f"Family '{word}' is not for task '{task}'.", "Leave it out.", key))
+        elif word in families[:i]:
+            mistakes.append(Mistake("repeated-family", f"Family '{word}' is named twice.", "Keep one of the two.", key))
+
+
+def _check_overrides(family: str, block: Any, mistakes: list[Mistake]) -> None:
+    """What a recipe says of a family's hyperparameters, held against the family's space."""
+    sound: dict[str, Any] = {}
+    for name, value in block.items() if isinstance(block, dict) else ():
+        before = len(mistakes)
+        if isinstance(value, dict):
+            _section(Choices if "choices" in value else Interval, value, mistakes, ("model", family, name))
+        if len(mistakes) == before and value is not None:
+            sound[name] = {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+    if sound:
+        mistakes.extend(space.mistakes(family, registry.load("families", family).space(MADE_UP), sound))

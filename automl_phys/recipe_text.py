@@ -1,0 +1,152 @@
+"""What the user wrote, before it is understood: a file, the files it extends, ``--smoke`` and ``--set``, merged.
+
+Takes paths and ``--set`` texts, gives plain data with the place of every key; leaves what the keys mean to
+:mod:`automl_phys.recipe`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from automl_phys import yaml_source
+from automl_phys.errors import Key, Mistake, Place, RecipeError
+from automl_phys.registry import did_you_mean
+
+LARGEST_BYTES = 1_000_000
+
+PATH_KEYS: tuple[tuple[str, str], ...] = (("data", "path"),)
+"""Keys that hold paths of files, relative to the folder of the recipe that they are written in."""
+
+SMOKE: Mapping[str, Mapping[str, Any]] = {
+    "search": {"trials": 3},
+    "model": {"bagging": 1},
+    "report": {"figures": ["png"]},
+}
+"""What ``--smoke`` sets, to see in a minute whether everything works; ``--set`` still wins over it."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Plain data and the place of each key in it."""
+
+    data: dict[Any, Any]
+    places: dict[Key, Place]
+
+    def place(self, key: Key) -> Place | None:
+        """Where a key stands, or the nearest section around it."""
+        while key and key not in self.places:
+            key = key[:-1]
+        return self.places.get(key)
+
+    def over(self, base: Written) -> Written:
+        """``base`` with the keys of this one put over it: mappings merged, all else replaced."""
+        return Written(_merged(base.data, self.data), {**base.places, **self.places})
+
+
+def read(path: Path) -> Written:
+    """A recipe and all that it extends, merged. Raises RecipeError."""
+    return _read_chain(path, ())
+
+
+def smoke() -> Written:
+    """What ``--smoke`` puts over a recipe."""
+    keys = [(section, key) for section, keys in SMOKE.items() for key in keys]
+    return Written({name: dict(keys) for name, keys in SMOKE.items()}, dict.fromkeys(keys, Place("--smoke")))
+
+
+def from_set(text: str) -> Written:
+    """One ``--set a.b=value``, its value read as YAML. Raises RecipeError."""
+    name = f"--set {text}"
+    dotted, equals, value = text.partition("=")
+    path = tuple(int(part) if part.isdecimal() else part for part in dotted.strip().split("."))
+    if not equals or "" in path:
+        raise RecipeError(Mistake("bad-set", "This sets no key.", "Write it as --set section.key=value, "
+                                  "for example --set search.trials=10.", place=Place(name)))
+    try:
+        data, _ = yaml_source.parse(value, name)
+    except RecipeError as error:
+        raise RecipeError([Mistake(m.code, m.text, m.remedy, place=Place(name)) for m in error.mistakes]) from error
+    for part in reversed(path):
+        data = {part: data}
+    return Written(data, {path[:n]: Place(name) for n in range(1, len(path) + 1)})
+
+
+def moved_paths(data: Mapping[Any, Any], move: Any) -> dict[Any, Any]:
+    """A copy of ``data`` with every relative path of :data:`PATH_KEYS` put through ``move``."""
+    moved = dict(data)
+    for section, key in PATH_KEYS:
+        if isinstance(block := moved.get(section), dict) and key in block:
+            moved[section] = {**block, key: _moved(block[key], move)}
+    return moved
+
+
+def _moved(value: Any, move: Any) -> Any:
+    if isinstance(value, list):
+        return [_moved(item, move) for item in value]
+    return move(value) if isinstance(value, str) and not Path(value).is_absolute() else value
+
+
+def _read_chain(path: Path, below: tuple[Path, ...]) -> Written:
+    """``below`` are the files that led here, so that a circle is noticed."""
+    written = _read_one(path)
+    extends = written.data.get("extends")
+    if not isinstance(extends, str) or not extends:
+        return written
+    key = ("extends",)
+    base_path = Path(os.path.normpath(path.parent / extends))
+    seen = (*below, path)
+    if any(base_path.resolve() == one.resolve() for one in seen):
+        raise RecipeError(Mistake("extends-circle", f"'{base_path}' extends itself, over {len(seen)} "
+                                  f"file{'s' * (len(seen) > 1)}.", "Remove one 'extends'.", key, written.place(key)))
+    if not base_path.is_file():
+        raise RecipeError(Mistake("no-such-file", f"There is no file '{base_path}' to extend.{_alike(base_path)}",
+                                  "Give the path as seen from this recipe's folder.", key, written.place(key)))
+    base = _read_chain(base_path, seen)
+    up = os.path.relpath(base_path.parent, path.parent)
+    return written.over(Written(moved_paths(base.data, lambda p: os.path.normpath(Path(up) / p)), base.places))
+
+
+def _read_one(path: Path) -> Written:
+    try:
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= LARGEST_BYTES else b""
+    except OSError as error:
+        if path.parent.is_dir() and not path.exists():
+            raise RecipeError(Mistake("no-such-file", f"There is no such file.{_alike(path)}",
+                                      "Give the path of a recipe, or write one with 'automl-phys init'.",
+                                      place=Place(str(path)))) from error
+        raise RecipeError(Mistake("unreadable", f"This cannot be read: {error.strerror}.", "Check the path.",
+                                  place=Place(str(path)))) from error
+    if size > LARGEST_BYTES:
+        raise RecipeError(Mistake("too-large", f"With {size / 1e6:.0f} MB this is no recipe.", "Check the path.",
+                                  place=Place(str(path))))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecipeError(Mistake("not-text", f"Byte {error.start + 1} is not UTF-8 text.", "Save the file as UTF-8.",
+                                  place=Place(str(path)))) from error
+    data, places = yaml_source.parse(text, str(path))
+    if data is None:
+        raise RecipeError(Mistake("empty-recipe", "The recipe is empty.", "Write one with 'automl-phys init classify'.",
+                                  place=Place(str(path))))
+    if not isinstance(data, dict):
+        raise RecipeError(Mistake("not-a-recipe", "A recipe is made of keys and their values; this is none.",
+                                  "Begin with 'recipe: 1' and 'task: classify'.", place=Place(str(path))))
+    return Written(data, places)
+
+
+def _alike(path: Path) -> str:
+    folder = path.parent
+    return did_you_mean(path.name, [f.name for f in folder.glob("*.y*ml")]) if folder.is_dir() else ""
+
+
+def _merged(base: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,186 @@
+"""The winners: which trials make the ensemble, refitted on folds of train and validation, saved and verified.
+
+Takes the trials of a search; gives the ensemble, written to ``model/ensemble.json``. Weights come from predictions on
+rows that the model predicting was not fitted on: the validation rows, or out of fold once all members are refitted. A
+member there was no time to refit keeps its trial's model. How weights are chosen is :mod:`automl_phys.ensemble`'s work,
+a refit itself :mod:`automl_phys.worker`'s.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl_phys import ensemble, registry, resampling, verify
+from automl_phys.contracts import Ensemble, Executor, Job, Member, Plan, Show, Trial
+from automl_phys.dispatch import Dispatch
+from automl_phys.errors import Mistake, RunError
+from automl_phys.proposals import fit_seed
+from automl_phys.rundir import FitDir, RunDir, write_json
+
+if TYPE_CHECKING:
+    from automl_phys.contracts import Array
+
+MOST_CANDIDATES = 30
+"""Trials, best first, that may enter the ensemble: the rest only cost time."""
+
+TOLERANCE = 1e-5
+"""How much a saved model's predictions may differ from those at the time of the fit."""
+
+
+def run(
+    plan: Plan, run_dir: RunDir, trials: Sequence[Trial], executor: Executor, show: Show, end: float | None
+) -> Ensemble:
+    """Choose, refit until ``end`` (of ``time.monotonic``; None: no end), write and verify the ensemble.
+
+    Raises RunError when the baseline failed, or a saved model does not reproduce its predictions in a new process.
+    """
+    show.stage("Ensemble")
+    ranked = _ranked(plan, trials)
+    baseline = _baseline(plan, trials, ranked)
+    members, value = _chosen(plan, run_dir, ranked[:MOST_CANDIDATES])
+    notes: list[str] = []
+    if plan.bagging > 1:
+        bagged = _refitted(plan, run_dir, members, executor, show, end, notes)
+        members = tuple(bagged.get(member.trial, member) for member in members)
+        if len(bagged) == len(members):
+            members, value = _reweighted(plan, run_dir, members)
+    refitted = {member.trial: replace(member, weight=1.0) for member in members}
+    best = {trial.job.family: _alone(plan, trial) for trial in reversed(ranked)}
+    singles = {family: refitted.get(single.trial, single) for family, single in best.items()}
+    result = Ensemble(members, {**singles, "baseline": _alone(plan, baseline)}, plan.objective, value, tuple(notes))
+    _verify(run_dir, result, show)
+    write_json(run_dir.ensemble, result)  # last: its being there says that the stage is done
+    show.say(f"{len(members)} member{'s' * (len(members) > 1)}: validation {plan.objective} {value:.5g}. "
+             "The saved models were loaded in a new process and predict the same.")
+    return result
+
+
+def _ranked(plan: Plan, trials: Sequence[Trial]) -> list[Trial]:
+    """Trials that were done, best first, of equals the earlier one."""
+    sign = -1.0 if plan.direction == "maximize" else 1.0
+    values = {t.result.number: sign * t.result.value for t in trials
+              if t.result.status == "done" and t.result.value is not None}
+    done = (trial for trial in trials if trial.result.number in values)
+    return sorted(done, key=lambda trial: (values[trial.result.number], trial.result.number))
+
+
+def _baseline(plan: Plan, trials: Sequence[Trial], ranked: Sequence[Trial]) -> Trial:
+    """The baseline family's earliest trial that was done: its first default, unless that failed."""
+    done = [trial for trial in ranked if trial.job.family == plan.baseline]
+    if not done:
+        reason = next((t.result.message for t in trials if t.job.family == plan.baseline), "it was never tried")
+        raise RunError(Mistake("baseline-failed", f"The baseline, {plan.baseline}, has no finished trial: {reason}.",
+                               "Without it there is nothing to compare with: raise search.minutes, or mend the data."))
+    return min(done, key=lambda trial: trial.result.number)
+
+
+def _chosen(plan: Plan, run_dir: RunDir, ranked: Sequence[Trial]) -> tuple[tuple[Member, ...], float]:
+    """Members with their weights by the trials' own predictions, heaviest first, and the objective they reach."""
+    return _weighted(plan, run_dir, [_alone(plan, trial) for trial in ranked], ranked[0].job,
+                     [np.load(FitDir(run_dir.path / t.job.folder).valid, allow_pickle=False) for t in ranked])
+
+
+def _reweighted(plan: Plan, run_dir: RunDir, members: Sequence[Member]) -> tuple[tuple[Member, ...], float]:
+    """The same by out-of-fold predictions for all rows of train and validation, of members refitted on all folds."""
+    predictions = [np.concatenate([np.load(FitDir(run_dir.fit(member.trial, fold)).valid, allow_pickle=False)
+                                   for fold in range(plan.bagging)]) for member in members]
+    all_folds = replace(_fold_jobs(plan, run_dir, members[0], 0)[0], fold=None)
+    return _weighted(plan, run_dir, members, all_folds, predictions)
+
+
+def _weighted(
+    plan: Plan, run_dir: RunDir, members: Sequence[Member], judged_as: Job, predictions: Sequence[Array]
+) -> tuple[tuple[Member, ...], float]:
+    task = registry.load("tasks", plan.task)
+    rows = resampling.stacked([problem.valid for problem in resampling.problems(judged_as, run_dir.path)])
+    score = partial(task.score, plan.objective, rows)
+    weights = ensemble.choose(predictions, score, plan.direction, plan.ensemble)
+    kept = [replace(member, weight=weight) for member, weight in zip(members, weights, strict=True) if weight > 0]
+    return tuple(sorted(kept, key=lambda member: -member.weight)), float(score(ensemble.mean(predictions, weights)))
+
+
+def _alone(plan: Plan, trial: Trial) -> Member:
+    """A trial as the only member, with the models it saved."""
+    fit = FitDir(Path(trial.job.folder))
+    folders = [fit.model(fold) for fold in range(plan.folds)] if plan.folds else [fit.model()]
+    return Member(trial.job.family, trial.job.number, 1.0, trial.job.params, tuple(map(str, folders)),
+                  trial.result.seconds)
+
+
+def _refitted(
+    plan: Plan, run_dir: RunDir, members: Sequence[Member], executor: Executor, show: Show, end: float | None,
+    notes: list[str],
+) -> dict[int, Member]:
+    """Members by trial whose refits on all folds were done, heaviest first while there is time."""
+    dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
+    jobs: dict[int, list[Job]] = {}
+    planned_s = 0.0
+    for i, member in enumerate(members):
+        need_s = member.seconds * plan.bagging / plan.workers
+        fold_jobs = _fold_jobs(plan, run_dir, member, i * plan.bagging)
+        if all(dispatch.recorded(job) for job in fold_jobs) or planned_s + need_s <= dispatch.time_left_s():
+            jobs[member.trial] = fold_jobs
+            planned_s += need_s
+    ended: dict[int, Trial] = {}
+    for job in (job for fold_jobs in jobs.values() for job in fold_jobs):
+        before = dispatch.recorded(job)
+        if before:
+            ended[job.number] = before
+        else:
+            dispatch.add(job)
+    total = len(ended) + dispatch.waiting
+    show.advance(len(ended), total, "refitting on folds")
+    while dispatch.busy:
+        ended.update((trial.job.number, trial) for trial in dispatch.collect())
+        show.advance(len(ended), total, "refitting on folds")
+    bagged = {}
+    for member in members:
+        fits = [ended[job.number] for job in jobs.get(member.trial, ()) if job.number in ended]
+        done = [fit for fit in fits if fit.result.status == "done"]
+        if len(done) == plan.bagging:
+            bagged[member.trial] = replace(
+                member, folders=tuple(str(FitDir(run_dir.fit(member.trial, fold)).model().relative_to(run_dir.path))
+                                      for fold in range(plan.bagging)),
+                seconds=member.seconds + sum(fit.result.seconds for fit in done))
+        else:
+            failed = next((fit.result.message for fit in fits if fit.result.status == "failed"), "")
+            notes.append(f"Trial {member.trial} ({member.family}) keeps the model of its trial: "
+                         + (f"its refit failed ({failed})." if failed else "there was no time to refit it."))
+    for note in notes:
+        show.say(note)
+    return bagged
+
+
+def _fold_jobs(plan: Plan, run_dir: RunDir, member: Member, first: int) -> list[Job]:
+    """One job for each fold; numbered on from the trials, since an executor tells jobs apart by number."""
+    return [Job(plan.trials + first + fold, member.family, member.params, fit_seed(plan.seed, member.trial, fold + 1),
+                plan.threads, plan.devices[0], plan.objective, plan.direction, plan.task, str(run_dir.path),
+                folder=str(run_dir.fit(member.trial, fold).relative_to(run_dir.path)),
+                folds=plan.bagging, fold=fold, fold_seed=plan.seed)
+            for fold in range(plan.bagging)]
+
+
+def _verify(run_dir: RunDir, result: Ensemble, show: Show) -> None:
+    """Have every model predict again in a new process, with this one's environment."""
+    show.say("Loading the saved models in a new process.")
+    members = (*result.members, *result.singles.values())
+    fits = sorted({verify.fit_of(run_dir, folder) for member in members for folder in member.folders})
+    command = [sys.executable, "-m", verify.__name__, str(run_dir.path), *fits]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if found.returncode:
+        last = found.stderr.strip().splitlines()[-1:] or [f"exit code {found.returncode}"]
+        raise RunError(Mistake("not-reloadable", f"A saved model cannot be loaded in a new process: {last[0]}",
+                               f"This is a bug; please report it with {run_dir.model}."))
+    wrong = verify.mismatches(run_dir, TOLERANCE)
+    if wrong:
+        text = ", ".join(f"{fit} by {by:.2g}" for fit, by in wrong.items())
+        raise RunError(Mistake("not-reproduced", f"Saved models predict otherwise in a new process: {text}.",
+                               f"More than {TOLERANCE:g} cannot be trusted; please report it with {run_dir.model}."))

@@ -1,0 +1,60 @@
+"""The ribs: every file of a rib folder is one word that a user may write.
+
+Lists the words without importing anything, imports one module when it is asked for, and suggests what a mistyped word
+may have meant. A word is its file's name, but for ``+`` and ``-``, which no file name of a module can hold:
+``reduce+cluster`` is ``reduce_cluster.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast, overload
+
+if TYPE_CHECKING:
+    from automl_phys.contracts import Check, ExecutorModule, Family, Source, Task
+
+Kind = Literal["sources", "tasks", "families", "executors", "checks"]
+
+_SPELLINGS = {"reduce_cluster": "reduce+cluster", "detect_anomaly": "detect-anomaly"}
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """The words of a kind, sorted, as the user writes them."""
+    folder = Path(__file__).parent / kind
+    stems = sorted(f.stem for f in folder.glob("*.py") if not f.stem.startswith("_"))
+    return tuple(_SPELLINGS.get(stem, stem) for stem in stems)
+
+
+@overload
+def load(kind: Literal["sources"], name: str) -> Source: ...
+@overload
+def load(kind: Literal["tasks"], name: str) -> Task: ...
+@overload
+def load(kind: Literal["families"], name: str) -> Family: ...
+@overload
+def load(kind: Literal["checks"], name: str) -> Check: ...
+@overload
+def load(kind: Literal["executors"], name: str) -> ExecutorModule: ...
+def load(kind: Kind, name: str) -> object:
+    """Import the module behind a word. Raises KeyError when there is no such word."""
+    if name not in names(kind):
+        raise KeyError(name)
+    stem = next((s for s, word in _SPELLINGS.items() if word == name), name)
+    return cast(object, import_module(f"automl_phys.{kind}.{stem}"))
+
+
+def closest(word: str, among: Iterable[str]) -> str | None:
+    """The word most like a mistyped one, None when nothing is near."""
+    matches = get_close_matches(str(word).lower(), list(among), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def did_you_mean(word: str, among: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` with its leading blank, or nothing."""
+    match = closest(word, among)
+    return f" Did you mean '{match}'?" if match else ""

@@ -1,0 +1,239 @@
+"""The report: one HTML page that needs nothing else, the same in Markdown, and the figures as files.
+
+Takes the files of a finished run (:class:`automl_phys.rundir.RunDir`), writes ``figures/``, ``report.html`` and
+``report.md``. Writing it twice gives the same bytes. What was measured is the tasks' work, how figures are drawn
+:mod:`automl_phys.figures`'s, how numbers are written :mod:`automl_phys.readable`'s; the pages are in ``templates/``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl_phys import __version__, figures, readable, rundir
+from automl_phys.contracts import Ensemble, Estimate, Evaluation, Figure, Finding, Job, Plan, Result, Show, Table, Trial
+from automl_phys.rundir import RunDir
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SUFFIXES = {"html": "html", "markdown": "md"}
+CARDS = 6
+"""Key numbers on top of the page; all metrics stand in a table below."""
+
+SEARCH_SECTION = "Search"
+"""Figures of this section stand with the table of trials."""
+
+LONG_CELL = 28
+"""Characters beyond which a cell's text may be broken into lines."""
+
+OUTCOMES = ("issue", "tip", "passed", "not applicable")
+MARKDOWN_SIGNS = re.compile(r"[\\`*\[\]#|~]|(?<!\w)_|_(?!\w)")
+
+
+def run(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], show: Show) -> Path:
+    """Write the report; give the path of its first format.
+
+    ``formats`` are of ``html`` and ``markdown``, ``figure_formats`` of ``png`` and ``pdf``; Markdown needs PNG and gets
+    it. Raises CallError when a file of the run is missing or damaged, RunError when the disk refuses.
+    """
+    show.stage("Report")
+    content = _content(run_dir)
+    files = tuple(dict.fromkeys([*figure_formats, *(["png"] if "markdown" in formats else [])]))
+    content["figure_formats"] = files
+    shown: tuple[Figure, ...] = content["evaluation"].figures
+    drawn: dict[str, str] = {}
+    for number, figure in enumerate(shown, start=1):
+        figures.draw(figure, run_dir.figures, files)
+        if "html" in formats:
+            drawn[figure.name] = figures.svg(figure)
+        show.advance(number, len(shown), "figures")
+    paths = [run_dir.report(SUFFIXES[name]) for name in formats]
+    for path in paths:
+        rundir.write_text(path, _page(path.suffix, content, drawn))
+    show.say(f"The report is {paths[0] if paths else run_dir.figures}.")
+    return paths[0] if paths else run_dir.figures
+
+
+def read_trials(run_dir: RunDir) -> tuple[Trial, ...]:
+    """The trials that ended, by number; one that was cut off has no result and is left out."""
+    folders = sorted(f for f in run_dir.trials.glob("*") if (f / "result.json").exists())
+    return tuple(Trial(rundir.read_json(folder / "job.json", Job), rundir.read_json(folder / "result.json", Result))
+                 for folder in folders)
+
+
+# ---------------------------------------------------------------- what stands in the report
+
+def _content(run_dir: RunDir) -> dict[str, Any]:
+    """Everything that the templates name, but for the drawings."""
+    plan = rundir.read_json(run_dir.plan, Plan)
+    evaluation = rundir.read_json(run_dir.evaluation, Evaluation)
+    findings = sorted(rundir.read_json(run_dir.findings, tuple[Finding, ...]), key=lambda f: OUTCOMES.index(f.outcome))
+    trials = read_trials(run_dir)
+    by_section: dict[str, list[Figure]] = {}
+    for figure in evaluation.figures:
+        by_section.setdefault(figure.section, []).append(figure)
+    search_figures = by_section.pop(SEARCH_SECTION, [])
+    return {
+        "plan": plan, "evaluation": evaluation, "trials": trials, "findings": findings,
+        "headline": _headline(plan, evaluation),
+        "results": _results(plan, evaluation),
+        "quiet": [f for f in findings if f.outcome not in ("issue", "tip")],
+        "figures": by_section, "search_figures": search_figures,
+        "ensemble": _ensemble(rundir.read_json(run_dir.ensemble, Ensemble)),
+        "trial_table": _trial_table(trials, plan.objective),
+        "statuses": _statuses(trials),
+        "planned": tuple(_planned(plan)), "space": _space(plan),
+        "recipe": run_dir.recipe.read_text(encoding="utf-8"),
+        "provenance": tuple(_provenance(rundir.read_json(run_dir.environment, dict[str, Any]))),
+        "contents": [("results", "Results"), ("checks", "Checks"), *((_anchor(s), s) for s in by_section),
+                     ("search", "Search"), ("plan", "Plan"), ("recipe", "Recipe"), ("provenance", "Provenance")],
+        "version": __version__,
+    }
+
+
+def _headline(plan: Plan, evaluation: Evaluation) -> list[tuple[str, Estimate]]:
+    """The objective first, then the task's metrics in its order."""
+    ordered = sorted(evaluation.metrics.items(), key=lambda item: item[0] != plan.objective)
+    return ordered[:CARDS]
+
+
+def _results(plan: Plan, evaluation: Evaluation) -> tuple[Table, ...]:
+    """Leaderboard and metrics, then the task's tables; one of the task takes the place of ours of the same title."""
+    leaderboard = Table(
+        "Leaderboard", ("model", "role", readable.metric(plan.objective), "gain over baseline", "fit"),
+        tuple((score.name, score.role, _estimate(score.metrics.get(plan.objective)),
+               _estimate(score.better_than_baseline), readable.duration(score.seconds)) for score in evaluation.scores),
+        "On the test set. The gain is paired on the same test events; positive is better.")
+    metrics = Table(
+        "Metrics on the test set", ("metric", "value", "note"),
+        tuple((readable.metric(name), readable.estimate(one), one.note) for name, one in evaluation.metrics.items()),
+        "Intervals cover 68 %.")
+    return tuple({table.title: table for table in (leaderboard, metrics, *evaluation.tables)}.values())
+
+
+def _estimate(found: Estimate | None) -> str:
+    return readable.estimate(found) if found else "–"
+
+
+def _ensemble(made: Ensemble) -> Table:
+    rows = tuple((f"{m.family}, trial {m.trial}", f"{m.weight:.3g}", len(m.folders), readable.settings(m.params))
+                 for m in made.members)
+    return Table("The winner: a weighted mean of", ("member", "weight", "models", "settings"), rows, " ".join(made.notes))
+
+
+def _trial_table(trials: Sequence[Trial], objective: str) -> Table:
+    rows = tuple(
+        (t.job.number, t.job.family, t.result.status.replace("_", " "), t.result.value, t.result.steps,
+         readable.duration(t.result.seconds), t.result.worker, readable.settings(t.job.params) + _reason(t.result))
+        for t in trials)
+    head = ("trial", "family", "status", f"{readable.metric(objective)} (validation)", "steps", "time", "worker",
+            "settings, and why it failed")
+    return Table("Trials", head, rows)
+
+
+def _statuses(trials: Sequence[Trial]) -> str:
+    counted = Counter(t.result.status for t in trials)
+    return ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in counted.items()) or "none"
+
+
+def _reason(result: Result) -> str:
+    """The last line of a traceback says what happened; the rest is in the trial's folder."""
+    return f" – {result.message.strip().splitlines()[-1]}" if result.message.strip() else ""
+
+
+def _planned(plan: Plan) -> Iterator[Table]:
+    yield Table("Decisions", ("what", "decided"), readable.decisions(plan))
+    yield Table("Families", ("family", "memory of a fit", "why"),
+                tuple((c.family, readable.memory(c.memory_mb), c.reason) for c in plan.families))
+    if plan.skipped:
+        yield Table("Families left out", ("family", "why"), tuple(plan.skipped.items()))
+    yield from plan.facts.tables
+
+
+def _space(plan: Plan) -> Table:
+    rows = tuple((c.family, name, readable.values_of(r), readable.scale_of(r), readable.condition(r.when), r.text)
+                 for c in plan.families for name, r in c.space.items())
+    return Table("Search space", ("family", "parameter", "values", "scale", "only if", "meaning"), rows)
+
+
+def _provenance(environment: Mapping[str, Any]) -> Iterator[Table]:
+    """Plain values in one table, each group of values in a table of its own."""
+    groups = {name: value for name, value in environment.items() if isinstance(value, Mapping)}
+    plain = tuple((name, _written(value)) for name, value in environment.items() if name not in groups)
+    yield Table("Where it ran", ("what", "value"), plain)
+    for name, group in groups.items():
+        rows = tuple((what, _written(value)) for what, value in group.items())
+        yield Table(name.replace("_", " ").capitalize(), ("what", "value"), rows)
+
+
+def _written(value: Any) -> str | int | float | None:
+    if value is None or isinstance(value, (str, int, float)):
+        return str(value) if isinstance(value, float) else value
+    return json.dumps(value, ensure_ascii=False).strip("[]{}").replace('"', "") or "none"
+
+
+# ---------------------------------------------------------------- pages
+
+def _page(suffix: str, content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
+    """The text of one page; ``drawn`` holds the SVG elements of the figures by name."""
+    from markupsafe import Markup
+
+    environment = _environment(suffix)
+    # What matplotlib drew has its text escaped; the style is a file of this package: both are markup.
+    environment.filters["svg"] = lambda figure: Markup(drawn[figure.name])  # noqa: S704
+    style = Markup(_template("style.css"))  # noqa: S704
+    text = environment.get_template(f"report{suffix}.j2").render(content, style=style)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _environment(suffix: str) -> Environment:
+    """HTML is escaped by jinja, Markdown by :func:`_markdown` before: what a template names is text, never markup."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FunctionLoader(_template), autoescape=True, finalize=_markdown if suffix == ".md" else None,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters.update(
+        cell=readable.cell, estimate=readable.estimate, metric=readable.metric, anchor=_anchor,
+        fenced=lambda text, language: Markup(_fenced(text, language)))  # noqa: S704 - a code block shows text as it is
+    environment.tests.update(numeric=_is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL)
+    return environment
+
+
+def _template(name: str) -> str:
+    return resources.files("automl_phys").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _is_numeric(table: Table, column: int) -> bool:
+    """Whether a column holds numbers only, and stands at the right."""
+    values = [row[column] for row in table.rows]
+    return bool(values) and all(isinstance(v, (int, float, type(None))) for v in values)
+
+
+def _anchor(section: str) -> str:
+    """An id that none of the page's own sections has."""
+    return "figures-" + re.sub(r"[^a-z0-9]+", "-", section.lower()).strip("-")
+
+
+def _markdown(value: Any) -> Any:
+    """Text in which no sign means anything to Markdown or HTML; on one line, so that a table's row stays one."""
+    from markupsafe import Markup
+
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    text = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return Markup(MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(text.split())))  # noqa: S704 - escaped on this very line
+
+
+def _fenced(text: str, language: str) -> str:
+    """A code block whose fence is longer than any run of backticks inside."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

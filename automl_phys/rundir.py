@@ -1,0 +1,217 @@
+"""A run's directory: the names of its files, and writes that are whole or not there.
+
+Every stage reads the files that the one before it wrote, so that a killed run resumes and each hand-over can be
+looked at. Nothing else in the package spells a file name of a run.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from automl_phys.contracts import to_json
+from automl_phys.errors import CallError, Mistake, RunError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FitDir:
+    """Where one job, a trial or the refit of one on a fold, keeps its files."""
+
+    path: Path
+
+    @property
+    def job(self) -> Path:
+        """What was asked for; written before it is sent out."""
+        return self.path / "job.json"
+
+    @property
+    def result(self) -> Path:
+        """How it ended; a folder without it is done again."""
+        return self.path / "result.json"
+
+    @property
+    def valid(self) -> Path:
+        """Predictions for the rows it was judged on, float32; fold after fold where there are several."""
+        return self.path / "valid.npy"
+
+    @property
+    def history(self) -> Path:
+        """The learning curve, of the first fold where there are several."""
+        return self.path / "history.json"
+
+    @property
+    def traceback(self) -> Path:
+        """The exception of a failed one."""
+        return self.path / "traceback.txt"
+
+    def model(self, fold: int | None = None) -> Path:
+        """The saved model, or the one of a fold where the job fitted several."""
+        return self.path / "model" if fold is None else self.path / "model" / str(fold)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Where a run keeps its files."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def problem(self) -> Path:
+        return self.path / "problem"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def ensemble(self) -> Path:
+        return self.model / "ensemble.json"
+
+    @property
+    def verified(self) -> Path:
+        return self.model / "verified.json"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def findings(self) -> Path:
+        return self.path / "findings.json"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.parquet"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "run.log"
+
+    def trial(self, number: int) -> Path:
+        """Folder of one trial: ``job.json``, ``result.json``, ``valid.npy``, ``model/``."""
+        return self.trials / f"{number:05d}"
+
+    def fit(self, trial: int, fold: int) -> Path:
+        """Folder of a winner's refit on one fold, with the files of a trial."""
+        return self.model / "fits" / f"{trial:05d}-{fold}"
+
+    def report(self, suffix: str) -> Path:
+        return self.path / f"report.{suffix}"
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well, and is removed when it does not.
+
+    The file is on the disk (fsync) before it is renamed. Raises RunError when the disk is full or not writable.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def point_to(link: Path, name: str) -> None:
+    """Make ``link`` a symbolic link to its neighbour ``name``, replacing an older link at once."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.part")
+    try:
+        temporary.symlink_to(name)
+        temporary.replace(link)
+    except OSError as error:
+        raise disk_error(error, link) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def disk_error(error: OSError, path: Path) -> RunError:
+    """An operating system's refusal as an error with a remedy."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunError(Mistake("disk-full", f"The disk is full: {path} could not be written.",
+                                "Free some space, or choose another place with --out, then use --resume."))
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return RunError(Mistake("not-writable", f"{path} cannot be written: {error.strerror}.",
+                                "Choose a folder you may write to with --out."))
+    return RunError(Mistake("write-failed", f"{path} could not be written: {error}.",
+                            "Check the disk and try --resume."))
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def as_json(thing: Any) -> str:
+    """A dataclass, mapping or list as JSON text."""
+    return json.dumps(to_json(thing), indent=1, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, thing: Any) -> None:
+    """Write a dataclass, mapping or list as JSON, atomically."""
+    write_text(path, as_json(thing))
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read what :func:`write_json` wrote as an instance of ``kind``. Raises CallError when it is missing or damaged."""
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise CallError(Mistake("not-a-run", f"{path} is not there.",
+                                "Give the folder of a finished run, e.g. runs/NAME/latest.")) from error
+    except ValueError as error:
+        raise CallError(Mistake("damaged-run", f"{path} cannot be read: {error}",
+                                "It was changed by hand or by another version; run the recipe again.")) from error
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's bytes, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_manifest(run: RunDir) -> None:
+    """Size and SHA-256 of every file of the run, so that a copy can be checked."""
+    files = sorted(f for f in run.path.rglob("*") if f.is_file() and f != run.manifest)
+    write_json(run.manifest, {
+        str(f.relative_to(run.path)): {"bytes": f.stat().st_size, "sha256": sha256(f)} for f in files})

@@ -1,0 +1,59 @@
+"""The recipe language as JSON Schema (draft 2020-12), for completion and checking in editors.
+
+Takes the models and the registry, gives plain data. It says what types can say; rules between keys, columns and
+hyperparameters are :mod:`automl_phys.recipe`'s alone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from automl_phys import registry
+from automl_phys.sections import common_sections
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> dict[str, Any]:
+    """The whole language: the common sections, and those of the task that the recipe names."""
+    common = common_sections()
+    tasks = {word: registry.load("tasks", word) for word in registry.names("tasks")}
+    models: list[type[BaseModel]] = [common, *(task.Options for task in tasks.values())]
+    references, generated = models_json_schema([(model, "validation") for model in models])
+    definitions = _tidy(generated["$defs"])
+
+    def take(model: type[BaseModel]) -> dict[str, Any]:
+        """A model's definition, open to keys of others: the whole closes the recipe."""
+        definition: dict[str, Any] = definitions.pop(references[model, "validation"]["$ref"].rpartition("/")[2])
+        return {key: value for key, value in definition.items() if key != "additionalProperties"}
+
+    whole = take(common)
+    whole["properties"]["task"]["enum"] = list(tasks)
+    definitions["Model"]["properties"]["families"]["items"] = {"enum": list(registry.names("families"))}
+    branches = []
+    for word, task in tasks.items():
+        sections = take(task.Options)
+        sections["properties"]["search"] = {"properties": {"objective": {"examples": list(task.OBJECTIVES)}}}
+        branches.append({"if": {"properties": {"task": {"const": word}}, "required": ["task"]}, "then": sections})
+    return {"$schema": DIALECT, "title": "automl-phys recipe", **whole, "allOf": branches,
+            "unevaluatedProperties": False, "$defs": definitions}
+
+
+def text() -> str:
+    """The schema as it is kept in ``schema.json``."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _tidy(node: Any) -> Any:
+    """Without the titles that pydantic makes of names, and without defaults that say nothing."""
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _tidy(value) for key, value in node.items()
+            if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+            and not (key == "default" and isinstance(value, dict))}

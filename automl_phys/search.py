@@ -1,0 +1,109 @@
+"""The search: ask for a configuration, have it tried, tell how it went; the only loop of the package.
+
+Takes the plan, a run with a prepared problem and an executor; gives the finished trials, each in its folder. Which
+configuration is next is :mod:`automl_phys.proposals`'s work, the trial itself :mod:`automl_phys.worker`'s.
+
+Trial n is asked for knowing exactly the results of trials 0 … n - ``LOOKAHEAD``, told in the order of their numbers,
+whichever came first. So the sequence of trials does not depend on the number of workers, on their speed, or on a run
+having been killed: a resumed run asks for the same trials again, and takes the results of those that have one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from automl_phys.contracts import Executor, Job, Plan, Show, Trial
+from automl_phys.dispatch import Dispatch
+from automl_phys.errors import Mistake, RunError
+from automl_phys.proposals import Proposal, Proposer
+from automl_phys.rundir import RunDir
+
+LOOKAHEAD = 8
+"""How far trials are asked for ahead of the results they are based on; more than this many workers need more."""
+
+FEWEST_TO_JUDGE = 6
+FEWEST_FAILURES = 5
+REASONS_SHOWN = 5
+
+
+def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float | None) -> tuple[Trial, ...]:
+    """Do ``plan.trials`` trials, or as many as there is time for until ``end`` (of ``time.monotonic``; None: no end).
+
+    Gives them in the order of their numbers. Raises RunError when most trials fail or none is done, with the reasons.
+    """
+    show.stage("Search")
+    proposer = Proposer(plan)
+    dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
+    ahead = max(LOOKAHEAD, plan.workers)
+    ended: dict[int, Trial] = {}
+    asked, wanted = 0, plan.trials
+    while True:
+        while asked < wanted and (asked < ahead or asked - ahead in ended):
+            if asked >= ahead:
+                proposer.tell(ended[asked - ahead].result)
+            proposal = proposer.propose(asked)
+            if proposal is None:
+                show.say(f"The search ends after {asked} trials: nothing new is left to try in the space.")
+                wanted = asked
+                break
+            job = _job(plan, run_dir, asked, proposal)
+            before = dispatch.recorded(job)
+            if before:
+                ended[asked] = before
+                show.trial(before.job)
+                show.trial(before.result)
+            else:
+                dispatch.add(job)
+            asked += 1
+        _give_up_if_most_fail(run_dir, ended)
+        show.advance(len(ended), wanted)
+        if not dispatch.busy:
+            return _finished(plan, run_dir, ended, wanted, show)
+        for trial in dispatch.collect():
+            ended[trial.result.number] = trial
+
+
+def _job(plan: Plan, run_dir: RunDir, number: int, proposal: Proposal) -> Job:
+    return Job(
+        number, proposal.family, proposal.params, proposal.seed, plan.threads, plan.devices[0],
+        plan.objective, plan.direction, plan.task, str(run_dir.path),
+        folder=str(run_dir.trial(number).relative_to(run_dir.path)),
+        folds=plan.folds, fold_seed=plan.seed, rungs=proposal.rungs)
+
+
+def _finished(
+    plan: Plan, run_dir: RunDir, ended: Mapping[int, Trial], wanted: int, show: Show
+) -> tuple[Trial, ...]:
+    trials = tuple(ended[number] for number in sorted(ended))
+    if not any(trial.result.status == "done" for trial in trials):
+        if any(trial.result.status == "failed" for trial in trials):
+            raise _failure(run_dir, trials, "No trial succeeded")
+        raise RunError(Mistake(
+            "no-time", f"No trial was finished in the time of the search ({plan.search_minutes or 0:.2g} minutes).",
+            "Give more under search.minutes, or name quicker families."))
+    stopped = sum(trial.result.status == "timed_out" for trial in trials)
+    if stopped or len(trials) < wanted:
+        show.say(f"The time limit ended the search: {len(trials) - stopped} of {wanted} trials were finished"
+                 f"{f', {stopped} stopped on their way' if stopped else ''}.")
+    return trials
+
+
+def _give_up_if_most_fail(run_dir: RunDir, ended: Mapping[int, Trial]) -> None:
+    """Judged on the trials that have no unfinished one before them, in their order, so that timing has no say."""
+    failed: list[Trial] = []
+    number = 0
+    while number in ended:
+        if ended[number].result.status == "failed":
+            failed.append(ended[number])
+        number += 1
+        if number >= FEWEST_TO_JUDGE and len(failed) >= FEWEST_FAILURES and 2 * len(failed) > number:
+            raise _failure(run_dir, failed, f"{len(failed)} of the first {number} trials failed")
+
+
+def _failure(run_dir: RunDir, trials: tuple[Trial, ...] | list[Trial], text: str) -> RunError:
+    reasons = Counter(f"{t.job.family}: {t.result.message}" for t in trials if t.result.status == "failed")
+    shown = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(REASONS_SHOWN))
+    more = f"; and {len(reasons) - REASONS_SHOWN} other reasons" if len(reasons) > REASONS_SHOWN else ""
+    return RunError(Mistake("trials-failed", f"{text}: {shown}{more}.",
+                            f"The tracebacks are in {run_dir.trials}. Recorded trials are not done again on --resume."))

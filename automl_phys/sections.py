@@ -1,0 +1,316 @@
+"""The sections of a recipe as models: their keys, types, bounds, defaults and what each means.
+
+Takes plain data, gives frozen instances; the docstring under a key is what editors show and what ``schema.json`` holds.
+How a wrong value is told to the user is :mod:`automl_phys.wording`'s; the hyperparameters of the families are held
+against their spaces in :mod:`automl_phys.hyperparameters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, create_model, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+from automl_phys import registry
+
+Label: TypeAlias = str | int | bool
+"""A value of the target as it stands in the data."""
+Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Column: TypeAlias = Annotated[str, Field(min_length=1)]
+Columns: TypeAlias = Annotated[tuple[Column, ...], Field(strict=False)]
+Threads: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+Slug: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$", max_length=80)]
+"""Fit to name a folder: no slashes, no '..', not hidden."""
+Missing: TypeAlias = SkipJsonSchema[None]
+"""What an absent key holds; not a value that a recipe writes."""
+
+MEGABYTES = {"MB": 1.0, "GB": 1e3, "TB": 1e6}
+
+
+class Broken(NamedTuple):
+    """A broken rule; ``key`` is the one of the section to point at, empty for the section itself."""
+
+    key: str
+    text: str
+    remedy: str
+
+
+class Section(BaseModel):
+    """A section: unknown keys are errors, nothing is converted, and ``null`` means as if not written."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {key: value for key, value in given.items() if value is not None or key not in cls.model_fields}
+
+    @model_validator(mode="after")
+    def _keeps_the_rules(self) -> Self:
+        if broken := tuple(self.broken()):
+            raise PydanticCustomError("rules", "{broken}", {"broken": broken})
+        return self
+
+    def broken(self) -> Iterator[Broken]:
+        """The rules between keys that this section breaks: what the type of one key cannot say."""
+        yield from ()
+
+
+class Split(Section):
+    """How the rows are divided. The test rows are looked at once, at the end."""
+
+    train: Fraction = 0.6
+    """Share of the rows that models are fitted on."""
+    valid: Fraction = 0.2
+    """Share of the rows that trials are compared on."""
+    test: Fraction = 0.2
+    """Share of the rows held out for the final evaluation."""
+    by: Literal["random", "group"] = "random"
+    """random: rows at random, stratified by class. group: rows with the same 'data.group' stay together."""
+    folds: Annotated[int, Field(ge=2, le=20)] | Missing = None
+    """Cut what 'test' leaves into so many folds and judge each trial on all of them, instead of 'train' and 'valid'."""
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        total = self.train + self.valid + self.test
+        if self.folds is None and abs(total - 1) > 1e-6:
+            yield Broken("", f"The fractions train {self.train:g}, valid {self.valid:g} and test {self.test:g} "
+                         f"add up to {total:g}, not 1.", "Give all three: what is left out has its default.")
+        if self.folds is not None and (self.train, self.valid) != (0.6, 0.2):
+            yield Broken("folds", "'folds' takes the place of 'train' and 'valid'.",
+                         "Keep 'folds' and 'test', or leave 'folds' out.")
+
+
+class TableData(Section):
+    """Rows and columns, and the part that each column plays."""
+
+    path: Column | Annotated[Columns, Field(min_length=1)] | Missing = None
+    """One file, a list of files, or globs (jets/*.parquet); csv, csv.gz or parquet. Relative to the recipe's folder."""
+    builtin: Annotated[str, Field(min_length=1)] | Missing = None
+    """A data set that comes with an installed package: jets, digits, breast_cancer, wine, iris."""
+    features: Columns | Missing = None
+    """Columns to learn from. Default: every numeric column that has no other role."""
+    exclude: Columns = ()
+    """Columns to leave out of the features, e.g. event numbers."""
+    categorical: Columns = ()
+    """Text or integer columns whose values are names, not amounts."""
+    weight: Column | Missing = None
+    """Column with the event weights, honoured in loss, search, early stopping, metrics and figures."""
+    spectators: Columns = ()
+    """Columns carried along to the predictions, never trained on."""
+    group: Column | Missing = None
+    """Column whose equal values stay on one side of a split, e.g. a run number; goes with 'split.by: group'."""
+    missing: Literal["error", "median", "drop", "indicator"] = "error"
+    """Empty, NaN and infinite values: refuse them, put the median of the training rows there, drop the row, or put the
+    median and add a column that says so."""
+    split: Split = Split()
+    """How the rows are divided into train, validation and test."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths, one or several; empty when the data are built in."""
+        return (self.path,) if isinstance(self.path, str) else self.path or ()
+
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each role that excludes the others."""
+        return {"weight": _one(self.weight), "group": _one(self.group), "features": self.features or (),
+                "exclude": self.exclude, "spectators": self.spectators}
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        if self.path is None and self.builtin is None:
+            yield Broken("", "It is not said where the data are.",
+                         "Give 'path: FILE', or 'builtin: NAME' for a data set that comes with the program.")
+        if self.path is not None and self.builtin is not None:
+            yield Broken("builtin", "'path' and 'builtin' are both given.", "Keep one of the two.")
+        if self.split.by == "group" and self.group is None:
+            yield Broken("split", "The split goes by group, and no column is named as the group.",
+                         "Add 'group: COLUMN' to the data.")
+        yield from self._columns_of_two_roles()
+
+    def _columns_of_two_roles(self) -> Iterator[Broken]:
+        taken: dict[str, str] = {}
+        for role, columns in self.roles().items():
+            for column in columns:
+                before = taken.setdefault(column, role)
+                if columns.count(column) > 1:
+                    yield Broken(role, f"The column '{column}' is twice in '{role}'.", "Keep one of the two.")
+                elif (before, role) not in {(role, role), ("group", "spectators")}:
+                    yield Broken(role, f"The column '{column}' is both in '{before}' and in '{role}'.",
+                                 "A column has one role: keep one.")
+        for column in self.categorical:
+            if taken.get(column, "features") != "features":
+                yield Broken("categorical", f"The column '{column}' is categorical, but no feature: it is in "
+                             f"'{taken[column]}'.", "A column has one role: keep one.")
+
+
+class LabelledTable(TableData):
+    """A table with a column that names the class of each row."""
+
+    target: Column
+    """The column to predict."""
+    signal: Label | Missing = None
+    """The positive class of binary metrics: a value of the target, or its name in 'classes'. With two classes, the
+    default is the second."""
+    classes: Annotated[dict[Label, Annotated[str, Field(min_length=1)]], Field(min_length=2)] | Missing = None
+    """Names for reports, in their order: {0: qcd, 1: top}. Labels that are given one name become one class."""
+
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        return {"target": (self.target,), **super().roles()}
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        if self.classes is None:
+            return
+        names = list(dict.fromkeys(self.classes.values()))
+        if len(names) < 2:
+            yield Broken("classes", f"All classes have the name '{names[0]}'.", "Name two classes at least.")
+        if self.signal is not None and str(self.signal) not in {*map(str, self.classes), *names}:
+            meant = registry.did_you_mean(str(self.signal), names)
+            yield Broken("signal", f"'{self.signal}' is none of the classes.{meant}", f"Known: {', '.join(names)}.")
+
+
+def _one(column: str | None) -> tuple[str, ...]:
+    return () if column is None else (column,)
+
+
+class Choices(Section):
+    """A hyperparameter that takes one of several values."""
+
+    choices: Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]
+    """The values to try."""
+
+
+class Interval(Section):
+    """A hyperparameter searched between two numbers, both included. What is left out stays as the family has it."""
+
+    low: float | Missing = None
+    """Smallest value."""
+    high: float | Missing = None
+    """Largest value."""
+    log: bool | Missing = None
+    """Search evenly in the logarithm."""
+
+
+Pinned: TypeAlias = bool | int | float | str | list[Any]
+
+
+class Model(Section):
+    """Which families are tried and how the winners are put together. The key of a family (mlp, …) holds its
+    hyperparameters: a value pins one, {choices: […]} or {low: …, high: …} gives what is searched."""
+
+    families: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | Missing = None
+    """Kinds of model to try. Default: what the planner finds fit for the data."""
+    ensemble: Annotated[int, Field(ge=1, le=1000)] = 12
+    """Most members of the weighted average of the best trials; 1 keeps the single best."""
+    bagging: Literal["auto"] | Annotated[int, Field(ge=1, le=20)] = "auto"
+    """Folds over train and validation rows on which winners are refitted and averaged; 1 keeps the trials' models."""
+
+    @property
+    def overrides(self) -> dict[str, dict[str, Any]]:
+        """By family, what the recipe says of its hyperparameters, as it is written there but for what is null."""
+        return {name: _without_nulls(block)
+                for name in registry.names("families") if (block := getattr(self, name, None))}
+
+
+def _without_nulls(block: dict[str, Any]) -> dict[str, Any]:
+    return {key: _without_nulls(value) if isinstance(value, dict) else value
+            for key, value in block.items() if value is not None}
+
+
+class Search(Section):
+    """How good hyperparameters are looked for."""
+
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 30
+    """How many configurations are tried: the budget that reproduces."""
+    minutes: Annotated[float, Field(gt=0, le=1e6)] | Missing = None
+    """A hard stop for the whole run, reported when it bites. Default: none."""
+    objective: str | Missing = None
+    """What is optimised on the validation rows. Default: the task's own."""
+    sampler: Literal["tpe", "random", "grid", "cmaes"] = "tpe"
+    """How the next configuration is chosen: tree of Parzen estimators, at random, a grid, or CMA-ES."""
+    pruner: Literal["hyperband", "median", "none"] = "hyperband"
+    """How trials that fall behind are ended early."""
+
+
+class Compute(Section):
+    """Where and with what the trials run. Default: what the machine has."""
+
+    executor: Literal["dask", "inline"] = "dask"
+    """dask: worker processes. inline: one after the other in this process, for debugging."""
+    workers: Literal["auto"] | Threads = "auto"
+    """Trials at a time; the numbers don't depend on it."""
+    threads: Literal["auto"] | Threads = "auto"
+    """Threads of one trial."""
+    memory: Annotated[str, Field(pattern=r"^(auto|[0-9]+(\.[0-9]+)? ?(MB|GB|TB))$", examples=["8 GB", "auto"])] = "auto"
+    """What all workers of a machine may take together: auto, or an amount such as 8 GB."""
+    gpus: Literal["auto", "none"] | Annotated[tuple[Annotated[int, Field(ge=0, le=1023)], ...],
+                                              Field(strict=False, min_length=1)] = "auto"
+    """auto: all there are. none: the CPU only. Or a list of their numbers."""
+    trials_per_gpu: Annotated[int, Field(ge=1, le=64)] = 1
+    """Trials that share one GPU at a time."""
+    framework: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
+    """What Keras runs on."""
+
+    @property
+    def memory_mb(self) -> int | None:
+        """The memory in MB (10^6 bytes); None for ``auto``."""
+        if self.memory == "auto":
+            return None
+        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
+
+
+class Report(Section):
+    """What the report consists of."""
+
+    formats: Annotated[tuple[Literal["html", "markdown"], ...], Field(strict=False)] = ("html", "markdown")
+    """Files to write: one self-contained page, a text, or both."""
+    figures: Annotated[tuple[Literal["png", "pdf"], ...], Field(strict=False)] = ("png", "pdf")
+    """Formats of the figures beside the report."""
+
+
+class Common(Section):
+    """What every recipe may say, whatever its task."""
+
+    recipe: Literal[1]
+    """Version of the recipe language that the file is written in, 1."""
+    name: Slug | Missing = None
+    """Names the folder of the runs: letters, digits, '-', '_'. Default: the file's name."""
+    description: str = ""
+    """What the recipe is for, in a sentence or two; the report shows it."""
+    extends: Annotated[str, Field(min_length=1)] | Missing = None
+    """Path of a recipe that this one changes. Mappings are merged, lists replaced, null resets a key to its default."""
+    task: str
+    """What is to be done:"""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    """Starts every random number generator; the same seed gives the same numbers."""
+    model: Model = Model()
+    """What kinds of model are tried."""
+    search: Search = Search()
+    """How good hyperparameters are looked for."""
+    compute: Compute = Compute()
+    """Where and with what the trials run."""
+    report: Report = Report()
+    """What the report consists of."""
+
+
+@cache
+def common_sections() -> type[Common]:
+    """:class:`Common` with the words of the registry: the tasks, and a key in ``model`` for every family."""
+    block = dict[str, SkipValidation[Pinned | Choices | Interval]]
+    keys: dict[str, Any] = {
+        name: (block | Missing, Field(None, description=f"Hyperparameters of '{name}': pinned, or what is searched."))
+        for name in registry.names("families")
+    }
+    model = create_model("Model", __base__=Model, __doc__=Model.__doc__, **keys)
+    described = {key: Common.model_fields[key].description for key in ("task", "model")}
+    tasks = f"{described['task']} {', '.join(registry.names('tasks'))}."
+    return create_model("Common", __base__=Common, task=(str, Field(description=tasks)),
+                        model=(model, Field(default_factory=model, description=described["model"])))

@@ -1,0 +1,165 @@
+"""Classes, weights and groups: the columns of a table that decide how its rows are split and counted.
+
+Takes these columns as arrow arrays; gives class codes with their names, weights and group codes, and every mistake in
+them. Rows are told counting from 0, over all files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl_phys import table_read
+from automl_phys.errors import Key, Mistake
+from automl_phys.registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from automl_phys.sections import LabelledTable
+
+MOST_FRACTIONS = 100
+"""More distinct values than this in a column of fractions are amounts, not classes."""
+
+MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a target. ``codes`` maps a raw label as text to the position of its class in ``names``."""
+
+    names: tuple[str, ...]
+    codes: Mapping[str, int]
+    signal: int | None
+
+
+def classes(target: pa.ChunkedArray, data: LabelledTable) -> tuple[Classes, NDArray[np.int32], list[Mistake]]:
+    """The classes, the class code of each row (n,) (-1 where there is none), and mistakes.
+
+    Mistakes: ``target-missing-values``, ``target-continuous``, ``too-many-classes``, ``unnamed-class``,
+    ``empty-class``, ``target-one-class``, ``no-such-class``. The order is that of ``data.classes``, else that of the
+    sorted labels; with two classes the last one is the signal unless the recipe says otherwise.
+    """
+    raw, labels = table_read.texts(target)
+    counts = np.bincount(raw + 1, minlength=len(labels) + 1)[1:]
+    present = [label for label, count in zip(labels, counts, strict=True) if count]
+    mistakes = []
+    if (raw < 0).any():
+        mistakes.append(Mistake(
+            "target-missing-values", f"The target '{data.target}' has no value in {_where(raw < 0)}.",
+            "Remove these rows or fill them in: a row without its class teaches nothing.", ("data", "target")))
+    too_many = _too_many(present, data.target)
+    if too_many:
+        return Classes((), {}, None), raw, [*mistakes, too_many]
+    if len(present) == 1:
+        mistakes.append(Mistake(
+            "target-one-class", f"The target '{data.target}' has one class only, '{present[0]}'.",
+            "To classify takes rows of two classes at least; is a file missing?", ("data", "target")))
+    if data.classes:
+        named = {label_key(label): name for label, name in data.classes.items()}
+        mistakes += _misnamed(dict(zip(labels, counts.tolist(), strict=True)), named)
+        names = tuple(dict.fromkeys(named.values()))
+        codes = {label: names.index(name) for label, name in named.items()}
+    else:
+        names = tuple(sorted(present, key=_numbers_first))
+        codes = {label_key(name): i for i, name in enumerate(names)}
+    signal, no_such_class = _signal(data, names, codes)
+    return Classes(names, codes, signal), recode(labels, codes)[raw], mistakes + no_such_class
+
+
+def recode(labels: Sequence[str], codes: Mapping[str, int]) -> NDArray[np.int32]:
+    """The class code of each label, and at the end -1: indexed by raw codes, where -1 is a missing label."""
+    return np.array([codes.get(label_key(label), -1) for label in labels] + [-1], np.int32)
+
+
+def label_key(label: object) -> str:
+    """The text by which a label is found: ``1`` for 1, 1.0 and true alike."""
+    text = table_read.label_text(label)
+    return {"true": "1", "false": "0"}.get(text, text)
+
+
+def weights(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.float64], list[Mistake]]:
+    """Event weights (n,) in 64 bits, and a ``bad-weights`` mistake when they cannot be used. Zero is allowed."""
+    values: NDArray[np.float64] = column.cast("float64", safe=False).to_numpy()
+    odd, negative = ~np.isfinite(values), values < 0
+    key: Key = ("data", "weight")
+    mistakes = []
+    if odd.any():
+        mistakes.append(Mistake("bad-weights", f"The weight '{name}' is missing or not finite in {_where(odd)}.",
+                                "Remove these rows, or give them the weight they have.", key))
+    if negative.any():
+        mistakes.append(Mistake(
+            "bad-weights", f"The weight '{name}' is negative in {_where(negative)}. Such weights are legal at "
+            "next-to-leading order, but a loss has no lower bound with them, so no family can fit them yet.",
+            "Use an unweighted or positively resampled sample, or absolute values where the fraction is small.", key))
+    if not mistakes and not values.any():
+        mistakes.append(Mistake("bad-weights", f"The weight '{name}' is 0 in all rows.", "Give another column.", key))
+    return values, mistakes
+
+
+def groups(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int32], list[Mistake]]:
+    """Group codes (n,), and a ``group-missing-values`` mistake where there is none."""
+    codes, _ = table_read.texts(column)
+    if (codes >= 0).all():
+        return codes, []
+    return codes, [Mistake("group-missing-values", f"The group '{name}' has no value in {_where(codes < 0)}.",
+                           "Fill it in: rows of an unknown group may be on two sides of the split.", ("data", "group"))]
+
+
+def _where(odd: NDArray[np.bool_]) -> str:
+    return f"{odd.sum()} of {len(odd)} rows, the first in row {odd.argmax()}"
+
+
+def _too_many(labels: Sequence[str], target: str) -> Mistake | None:
+    numbers = [_number(label) for label in labels]
+    found = f"The target '{target}' has {len(labels)} distinct values"
+    fractions = any(number is not None and not number.is_integer() for number in numbers)
+    if len(labels) > MOST_FRACTIONS and fractions and None not in numbers:
+        return Mistake("target-continuous", f"{found} such as {labels[0]}: amounts, not classes.",
+                       "To predict an amount is regression, another task; to classify, make classes of it.",
+                       ("data", "target"))
+    if len(labels) > MOST_CLASSES:
+        return Mistake("too-many-classes", f"{found}, such as '{labels[0]}'.",
+                       f"At most {MOST_CLASSES} classes are told apart; is this the right column?", ("data", "target"))
+    return None
+
+
+def _misnamed(counts: Mapping[str, int], named: Mapping[str, str]) -> list[Mistake]:
+    """Labels without a name, and names without a row."""
+    present = {label_key(label): count for label, count in counts.items() if count}
+    mistakes = [Mistake("unnamed-class", f"The target has the label '{label}' in {count} rows, and 'classes' does not "
+                        f"name it.{did_you_mean(label, named)}", "Name every label, or leave 'classes' out.",
+                        ("data", "classes"))
+                for label, count in present.items() if label not in named]
+    return mistakes + [Mistake("empty-class", f"No row has the label '{label}' of class '{name}'."
+                               f"{did_you_mean(label, present)}", f"Labels in the data: {', '.join([*present][:20])}.",
+                               ("data", "classes"))
+                       for label, name in named.items() if label not in present]
+
+
+def _signal(data: LabelledTable, names: Sequence[str], codes: Mapping[str, int]) -> tuple[int | None, list[Mistake]]:
+    if data.signal is None:
+        return (1 if len(names) == 2 else None), []
+    if data.signal in names:
+        return names.index(str(data.signal)), []
+    if label_key(data.signal) in codes:
+        return codes[label_key(data.signal)], []
+    return None, [Mistake("no-such-class", f"The signal '{data.signal}' is none of the classes."
+                          f"{did_you_mean(str(data.signal), names)}", f"Classes: {', '.join(names[:20])}.",
+                          ("data", "signal"))]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _numbers_first(label: str) -> tuple[float, str]:
+    number = _number(label)
+    return (float("inf") if number is None else number, label)

@@ -1,0 +1,116 @@
+"""New data for a finished model: read as the training data were.
+
+Takes a prepared table's schema and files; gives rows as families predict them, with their spectators. Checks columns
+and their types, fills gaps by the training rows' medians, gives an unknown category code 0. Target and weight are used
+where they are there, not needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl_phys import table_labels, table_read, table_roles, table_write
+from automl_phys.errors import DataError, Mistake
+from automl_phys.registry import did_you_mean
+from automl_phys.table_problem import NewRows, Schema
+from automl_phys.table_read import Files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read_new(schema: Schema, path: Path) -> NewRows:
+    """Rows of the file or glob ``path``, in its order; under ``missing: drop`` without those that have gaps.
+
+    Raises DataError with all of ``missing-column``, ``wrong-type``, ``not-finite``, ``bad-weights``, and what
+    :func:`automl_phys.table_read.find` raises.
+    """
+    files = table_read.find(str(path), None, Path(), key=())
+    kinds = files.header.columns
+    _check_columns(schema, files)
+    others = [c for c in (schema.target, schema.weight) if c and kinds.get(c, "other") != "other"]
+    others += [c for c in schema.spectators if c in kinds]
+    table, _ = table_read.whole(files, list(dict.fromkeys([*schema.features, *schema.levels, *others])))
+    rows: NDArray[np.int64] = np.arange(table.num_rows)
+
+    values = table_read.floats(table, schema.features)
+    number_gaps = ~np.isfinite(values)
+    codes = [table_read.texts(table[name]) for name in schema.levels]
+    category_gaps = np.stack([raw < 0 for raw, _ in codes], axis=1) if codes else np.zeros((len(rows), 0), np.bool_)
+    gaps = np.concatenate([number_gaps, category_gaps], axis=1)
+    weight, mistakes = _weight(schema, table)
+    if schema.missing == "error" and gaps.any():
+        mistakes.append(_not_finite(gaps, (*schema.features, *schema.levels)))
+    if mistakes:
+        raise DataError([replace(m, key=()) for m in mistakes])
+    if schema.missing == "drop":
+        rows = rows[~gaps.any(1)]
+    values[number_gaps] = np.nan
+    indicated = [schema.features.index(name) for name in schema.indicators]
+    numbers = table_write.fill(values, schema.features, schema.medians, number_gaps[:, indicated])
+    categories = [table_write.recoded(raw, texts, schema.levels[name])
+                  for name, (raw, texts) in zip(schema.levels, codes, strict=True)]
+    target, notes = _target(schema, table)
+    carried = table_read.carried(table, [c for c in schema.spectators if c in kinds], np.arange(table.num_rows))
+    absent = [c for c in schema.spectators if c not in kinds]
+    notes += [f"The spectators {table_roles.listed(absent)} are not in the new data."] if absent else []
+    if len(rows) < table.num_rows:
+        notes.append(f"{table.num_rows - len(rows)} rows are dropped: a feature is missing or not finite there.")
+    return NewRows(
+        numbers=numbers[rows],
+        categories=np.stack(categories, axis=1)[rows] if categories else np.empty((len(rows), 0), np.int32),
+        target=target[rows] if len(target) else target, weight=weight[rows].astype(np.float32), signal=schema.signal,
+        carried=carried.take(rows), notes=tuple(notes))
+
+
+def _check_columns(schema: Schema, files: Files) -> None:
+    kinds = files.header.columns
+    mistakes = []
+    if schema.weight is not None and kinds.get(schema.weight, "number") not in table_roles.NUMERIC:
+        mistakes.append(Mistake("wrong-type", f"The weight '{schema.weight}' is not numeric in the new data.",
+                                "Give the weight as it was in training, or leave the column out."))
+    for name in (*schema.features, *schema.levels):
+        if name not in kinds:
+            text = f"The new data have no column '{name}'.{did_you_mean(name, kinds)}"
+            mistakes.append(Mistake("missing-column", text, f"Every feature is needed. Columns: {', '.join(kinds)}."))
+        elif name in schema.features and kinds[name] not in table_roles.NUMERIC:
+            found = table_read.first_text(files, name) if kinds[name] == "text" else None
+            what = f"text, such as '{found[0]}' in row {found[1]}" if found else kinds[name]
+            mistakes.append(Mistake("wrong-type", f"Column '{name}' was numeric in training and now holds {what}.",
+                                    "Give the column as it was in training."))
+        elif kinds[name] == "other":
+            text = f"Column '{name}' was categorical in training and now has a type that is not read."
+            mistakes.append(Mistake("wrong-type", text, "Give the column as it was in training."))
+    if mistakes:
+        raise DataError(mistakes)
+
+
+def _weight(schema: Schema, table: pa.Table) -> tuple[NDArray[np.float64], list[Mistake]]:
+    if schema.weight is None or schema.weight not in table.column_names:
+        return np.ones(table.num_rows), []
+    weight, mistakes = table_labels.weights(table[schema.weight], schema.weight)
+    return weight * schema.weight_factor, mistakes
+
+
+def _target(schema: Schema, table: pa.Table) -> tuple[NDArray[np.int32], list[str]]:
+    if schema.target not in table.column_names:
+        return np.empty(0, np.int32), []
+    raw, texts = table_read.texts(table[schema.target])
+    codes = table_labels.recode(texts, schema.labels)[raw]
+    unknown = int((codes < 0).sum())
+    if unknown:
+        return np.empty(0, np.int32), [f"The target '{schema.target}' is not used: {unknown} of {len(codes)} rows have "
+                                       "a class that the model does not know, or none."]
+    return codes, []
+
+
+def _not_finite(gaps: NDArray[np.bool_], names: tuple[str, ...]) -> Mistake:
+    told = [f"'{names[j]}' ({gaps[:, j].sum()}, the first in row {gaps[:, j].argmax()})"
+            for j in np.flatnonzero(gaps.any(0))]
+    return Mistake("not-finite", f"Values are missing, NaN or infinite in {table_roles.listed(told)}.",
+                   "Correct them, or train with 'missing: median', 'indicator' or 'drop'.")

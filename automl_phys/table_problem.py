@@ -1,0 +1,199 @@
+"""A prepared table: what its columns mean, and its rows as memory-mapped arrays.
+
+Takes the folder that :mod:`automl_phys.table` wrote; gives rows by part, as families take them, and resamples that
+share the arrays on disk. In the folder:
+
+- ``problem.json``: :class:`Stored`
+- ``numbers.npy`` float32 (n, d), ``categories.npy`` int32 (n, c), ``target.npy`` int32 (n,), ``weight.npy`` float32
+  (n,), ``groups.npy`` int32 (n,): rows in stored order, train, valid, test one after the other (with folds: fold by
+  fold, the last fold being valid, then test); arrays without columns are left out
+- ``carried.parquet``: ``row``, the position in the data as read, counting from 0, and the spectators, in stored order
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl_phys import rundir, table_split
+from automl_phys.contracts import Facts, Part
+from automl_phys.table_read import Used
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Pick: TypeAlias = "slice | NDArray[np.int64]"
+"""Some of the stored rows: a slice stays a view of the mapped file, positions are copied when asked for."""
+
+DESCRIPTION = "problem.json"
+CARRIED = "carried.parquet"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the columns of a prepared table mean; enough to read new data the same way.
+
+    ``numbers`` are the columns of ``Rows.numbers``: first the numeric features, then for each of ``indicators`` a
+    column that is 1 where that feature had no value. ``levels`` maps a categorical feature to its values in the order
+    of their codes, which start at 1: code 0 is a value that the training rows did not have. ``classes`` are the names
+    of the target's codes 0, 1, …; ``labels`` maps a raw label, as text, to its code. A stored weight is the file's
+    times ``weight_factor``. ``medians`` are those of the training rows.
+    """
+
+    numbers: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+    target: str
+    classes: tuple[str, ...]
+    signal: int | None
+    weight: str | None
+    spectators: tuple[str, ...]
+    missing: str
+    medians: Mapping[str, float]
+    labels: Mapping[str, int]
+    indicators: tuple[str, ...] = ()
+    weight_factor: float = 1.0
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The numeric features as they stand in the file."""
+        return self.numbers[: len(self.numbers) - len(self.indicators)]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A prepared table's description on disk. ``folds`` are the ends of the folds in train and valid, if it has any."""
+
+    fingerprint: str
+    schema: Schema
+    facts: Facts
+    files: tuple[Used, ...]
+    folds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as families take them.
+
+    ``numbers`` is float32 (n, d), ``categories`` int32 codes (n, c), ``target`` int32 class codes (n,) (empty for new
+    data without a target), ``weight`` float32 (n,), its mean over the training rows 1. ``signal`` is the class code
+    that metrics look for.
+    """
+
+    numbers: NDArray[np.float32]
+    categories: NDArray[np.int32]
+    target: NDArray[Any]
+    weight: NDArray[np.float32]
+    signal: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+@dataclass(frozen=True)
+class NewRows(Rows):
+    """Rows of new data. ``carried`` has ``row``, the position in the data as read counting from 0, and the spectators.
+
+    ``notes`` say what was not as in training: spectators that are not there, a target that was not used.
+    """
+
+    carried: pa.Table = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class TableProblem:
+    """A prepared table on disk, or a resample of one. Satisfies ``contracts.Problem``."""
+
+    folder: Path
+    stored: Stored
+    picks: Mapping[Part, Pick]
+
+    @property
+    def schema(self) -> Schema:
+        return self.stored.schema
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides the arrays: the files' contents, the recipe's ``data``, the seed."""
+        return self.stored.fingerprint
+
+    def facts(self) -> Facts:
+        return replace(self.stored.facts, rows={part: len(self.positions(part)) for part in self.picks})
+
+    @cached_property
+    def train(self) -> Rows:
+        return self._rows("train")
+
+    @cached_property
+    def valid(self) -> Rows:
+        return self._rows("valid")
+
+    @cached_property
+    def test(self) -> Rows:
+        return self._rows("test")
+
+    def positions(self, part: Part) -> NDArray[np.int64]:
+        """Where the rows of a part are in stored order (n,): what ties a resample's rows to those of the whole."""
+        every: NDArray[np.int64] = np.arange(len(self._target))
+        return every[self.picks[part]]
+
+    def carried(self, part: Part) -> pa.Table:
+        """``row`` and the spectators of a part's rows."""
+        from pyarrow import parquet
+
+        return parquet.read_table(self.folder / CARRIED).take(self.positions(part))
+
+    def resamples(self, count: int, seed: int) -> Sequence[TableProblem]:
+        """Folds of train and valid: each has one of them as valid, the others as train, and the same test.
+
+        Stratified by class, never through a group. A table prepared with ``count`` folds gives these, whatever the
+        seed. Folds are in stored order and hold each row of train and valid once. Raises ValueError for ``count`` < 2.
+        """
+        if count < 2:
+            raise ValueError(f"a resample needs at least 2 folds, not {count}")
+        known = sum(self.stored.facts.rows[part] for part in ("train", "valid"))
+        if count == len(self.stored.folds):
+            ends = self.stored.folds
+            valid: list[Pick] = [slice(low, high) for low, high in zip((0, *ends[:-1]), ends, strict=True)]
+        else:
+            groups = self._load("groups")[:known] if (self.folder / "groups.npy").exists() else None
+            rng = np.random.default_rng([seed, count])
+            parts = table_split.cut(self._target[:known], [1.0] * count, groups, rng)
+            valid = [np.flatnonzero(parts == i) for i in range(count)]
+        every = np.arange(known)
+        return [TableProblem(self.folder, self.stored,
+                             {"train": np.delete(every, pick), "valid": pick, "test": self.picks["test"]})
+                for pick in valid]
+
+    @cached_property
+    def _target(self) -> NDArray[Any]:
+        return self._load("target")
+
+    def _rows(self, part: Part) -> Rows:
+        pick = self.picks[part]
+        n = len(self._target)
+        numbers = self._load("numbers") if self.schema.numbers else np.empty((n, 0), np.float32)
+        categories = self._load("categories") if self.schema.levels else np.empty((n, 0), np.int32)
+        return Rows(numbers[pick], categories[pick], self._target[pick], self._load("weight")[pick], self.schema.signal)
+
+    def _load(self, name: str) -> NDArray[Any]:
+        # a plain array that looks at the mapped file: subclasses of ndarray confuse some of the libraries downstream
+        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+
+
+def load(folder: Path) -> TableProblem:
+    """Open a prepared table; maps the files, reads none of them. Raises CallError when it is not there or damaged."""
+    stored = rundir.read_json(folder / DESCRIPTION, Stored)
+    rows = stored.facts.rows
+    known = rows["train"] + rows["valid"]
+    return TableProblem(folder, stored, {
+        "train": slice(0, rows["train"]),
+        "valid": slice(rows["train"], known),
+        "test": slice(known, known + rows["test"]),
+    })

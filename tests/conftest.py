@@ -1,0 +1,29 @@
+"""Every test's process is set up as a worker's is: one thread, no GPU, Keras on JAX, before anything heavy is imported."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The task and the families of ``tests/fakes``, known to this process and to those it starts."""
+    from automl_phys import registry
+
+    folder = str(Path(__file__).parent / "fakes")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", folder)
+    monkeypatch.setattr(registry, "load", registry.load)  # so that it is put back
+    import fakes as module
+
+    module.install()
+    return module

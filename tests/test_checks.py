@@ -1,0 +1,187 @@
+"""Each check finds what it is for, passes what is well, and says when it does not apply."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from automl_phys import diagnose, registry
+from automl_phys.contracts import (
+    Chosen,
+    Ensemble,
+    Estimate,
+    Evaluation,
+    Job,
+    Member,
+    Plan,
+    Range,
+    Result,
+    Score,
+    Seen,
+    Trial,
+)
+from automl_phys.errors import RunError
+from automl_phys.tasks import classify
+
+METRICS = {
+    "log_loss": Estimate(0.5, 0.49, 0.51), "train_gap": Estimate(0.001, -0.009, 0.011),
+    "overtraining_p": Estimate(0.4, np.nan, np.nan), "calibration_error": Estimate(0.01, 0.005, 0.015),
+    "calibration_p": Estimate(0.3, np.nan, np.nan),
+}
+SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
+
+
+def table(folder, share=0.5, rows=1200, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    label = (rng.uniform(size=rows) < share).astype(int)
+    columns = {"mass": rng.normal(size=rows) + label, "pt": rng.normal(size=rows), "label": np.array(["b", "s"])[label]}
+    columns |= {name: make(label, rng) for name, make in more.items()}
+    texts = [name for name in more if columns[name].dtype.kind == "U"]
+    parquet.write_table(pa.table(columns), folder / "events.parquet")
+    options = classify.Options.model_validate({"data": {
+        "path": str(folder / "events.parquet"), "target": "label", "categorical": texts}})
+    return classify.prepare(options, folder, folder / "problem", 0)
+
+
+def trial(number, status="done", message=""):
+    job = Job(number, "linear", {"C": 1.0}, 0, 1, "cpu", "log_loss", "minimize", "classify", "")
+    return Trial(job, Result(number, status, 0.5 if status == "done" else None, 1.0, message))
+
+
+@pytest.fixture
+def seen(tmp_path):
+    problem = table(tmp_path)
+    plan = Plan("x", "classify", problem.facts(), (Chosen("linear", "", 1, SPACE, ()),), {}, "linear", "log_loss", "minimize",
+                10, None, None, "tpe", "none", 1, 0, 0, "inline", 1, 1, ("cpu",), 100, "jax", 0, ())
+    member = Member("linear", 3, 1.0, {"C": 1.0, "dropout": 0.2, "kind": "a"}, ("m",))
+    winner = Score("w", "winner", METRICS, Estimate(0.1, 0.09, 0.11))
+    return Seen(plan, tuple(trial(n) for n in range(10)), Ensemble((member,), {"baseline": member}, "log_loss", 0.5),
+                Evaluation("", METRICS, (winner,)), problem)
+
+
+def outcome(name, seen):
+    return diagnose.finding(registry.load("checks", name), seen)
+
+
+def with_metrics(seen, **changed):
+    return replace(seen, evaluation=replace(seen.evaluation, metrics=METRICS | changed))
+
+
+def with_gain(seen, *gain):
+    score = replace(seen.evaluation.scores[0], better_than_baseline=Estimate(*gain))
+    return replace(seen, evaluation=replace(seen.evaluation, scores=(score,)))
+
+
+def with_params(seen, **params):
+    member = seen.ensemble.members[0]
+    return replace(seen, ensemble=replace(seen.ensemble, members=(replace(member, params={**member.params, **params}),)))
+
+
+@pytest.mark.parametrize("name", registry.names("checks"))
+def test_a_healthy_run_passes(name, seen):
+    found = outcome(name, seen)
+    assert (found.outcome, found.text) == ("passed", "")
+
+
+def test_codes_are_unique():
+    codes = [registry.load("checks", name).CODE for name in registry.names("checks")]
+    assert len(set(codes)) == len(codes)
+    assert all(code.startswith("C-") for code in codes)
+
+
+def test_overfit(seen):
+    assert outcome("overfit", with_metrics(seen, train_gap=Estimate(0.4, 0.39, 0.41))).outcome == "issue"
+    assert outcome("overfit", with_metrics(seen, train_gap=Estimate(0.05, 0.04, 0.06))).outcome == "tip"
+    assert outcome("overfit", with_metrics(seen, overtraining_p=Estimate(1e-4, np.nan, np.nan))).outcome == "tip"
+    none = replace(seen, evaluation=replace(seen.evaluation, metrics={}))
+    assert outcome("overfit", none).outcome == "not applicable"
+
+
+def test_worse_than_baseline(seen):
+    assert outcome("worse_than_baseline", with_gain(seen, -0.1, -0.11, -0.09)).outcome == "issue"
+    assert outcome("worse_than_baseline", with_gain(seen, 0.01, -0.01, 0.03)).outcome == "tip"
+    alone = replace(seen, evaluation=replace(seen.evaluation, scores=()))
+    assert outcome("worse_than_baseline", alone).outcome == "not applicable"
+
+
+@pytest.mark.parametrize(("params", "said"), [({"C": 1e-3}, "lower"), ({"C": 950.0}, "upper"), ({"dropout": 0.5}, "upper"),
+                                              ({"dropout": 0.0}, ""), ({"C": 1.0}, ""), ({"kind": "b"}, "")])
+def test_edge_of_space(seen, params, said):
+    found = outcome("edge_of_space", with_params(seen, **params))
+    assert (found.outcome == "tip") == bool(said)
+    assert said in found.text
+
+
+def test_class_imbalance(seen, tmp_path):
+    rare = replace(seen, problem=table(tmp_path, share=0.03))
+    assert outcome("class_imbalance", rare).outcome == "tip"
+    blind = outcome("class_imbalance", replace(rare, plan=replace(seen.plan, objective="accuracy")))
+    assert blind.outcome == "issue"
+    assert "balanced_accuracy" in blind.text
+
+
+@pytest.mark.parametrize(("name", "make", "expected"), [
+    ("answer", lambda y, rng: y + 0.01 * rng.normal(size=len(y)), "issue"),
+    ("inverse", lambda y, rng: -y + 0.01 * rng.normal(size=len(y)), "issue"),
+    ("process", lambda y, rng: np.array(["ttbar", "qcd"])[y], "issue"),
+    ("own_name", lambda y, rng: np.array([f"event {i % 150}" for i in range(len(y))]), "passed"),
+    ("truth_pt", lambda y, rng: rng.normal(size=len(y)), "tip"),
+    ("pdgId", lambda y, rng: rng.normal(size=len(y)), "tip"),
+    ("mc_pt", lambda y, rng: rng.normal(size=len(y)), "tip"),
+    ("generosity", lambda y, rng: rng.normal(size=len(y)), "passed"),
+])
+def test_leakage_by_a_feature(seen, tmp_path, name, make, expected):
+    found = outcome("leakage", replace(seen, problem=table(tmp_path, **{name: make})))
+    assert found.outcome == expected
+    assert (name in found.text) == (expected != "passed")
+
+
+def test_leakage_by_copies_across_the_split(seen, tmp_path):
+    problem = table(tmp_path)
+    test = problem.test
+    numbers = test.numbers.copy()
+    numbers[:30] = problem.train.numbers[:30]
+    problem.__dict__["test"] = replace(test, numbers=numbers)
+    found = outcome("leakage", replace(seen, problem=problem))
+    assert found.outcome == "issue"
+    assert f"{30 / len(test):.2%}" in found.text
+
+
+def test_failed_trials(seen):
+    one = replace(seen, trials=(*seen.trials, trial(10, "failed", "ValueError: too deep")))
+    assert outcome("failed_trials", one).outcome == "tip"
+    assert "too deep" in outcome("failed_trials", one).text
+    assert outcome("failed_trials", replace(seen, trials=one.trials[-2:])).outcome == "issue"
+    assert outcome("failed_trials", replace(seen, trials=())).outcome == "not applicable"
+
+
+def test_miscalibrated(seen):
+    off = with_metrics(seen, calibration_error=Estimate(0.1, 0.09, 0.11), calibration_p=Estimate(1e-9, np.nan, np.nan))
+    assert outcome("miscalibrated", off).outcome == "tip"
+    slight = with_metrics(seen, calibration_p=Estimate(1e-9, np.nan, np.nan))
+    assert outcome("miscalibrated", slight).outcome == "passed"
+
+
+def test_few_test_events(seen, tmp_path):
+    assert outcome("few_test_events", replace(seen, problem=table(tmp_path, share=0.1))).outcome == "tip"
+    assert outcome("few_test_events", replace(seen, problem=table(tmp_path, share=0.02))).outcome == "issue"
+
+
+def test_a_check_that_cannot_be_run_is_told_of(seen):
+    class Broken:
+        CODE, TITLE = "C-X", "x"
+
+        def __init__(self, error):
+            self.error = error
+
+        def check(self, seen):
+            raise self.error
+
+    found = diagnose.finding(Broken(KeyError("gone")), seen)
+    assert found.outcome == "not applicable"
+    assert "could not be run" in found.text and "gone" in found.text
+    with pytest.raises(TypeError):  # a bug of ours is not hidden
+        diagnose.finding(Broken(TypeError("bug")), seen)
+    assert RunError([]).exit_code == 1

@@ -1,0 +1,245 @@
+"""The terminal as a user sees it: live and plain, at 80 columns, with hostile names, quiet, and without colour."""
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fixtures import jets_run
+
+from automl_phys import terminal_plots
+from automl_phys.console import Terminal
+from automl_phys.contracts import Axis, Estimate, Figure, Progress, Series
+from automl_phys.terminal_search import Board
+
+ESCAPE = "\x1b"
+
+
+class FakeTerminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def shown(what, stream=None):
+    results = stream or io.StringIO()
+    with Terminal(log=io.StringIO(), results=results) as terminal:
+        what(terminal)
+    return results.getvalue()
+
+
+def search(terminal, clock=None):
+    terminal.follow(jets_run.plan())
+    terminal.stage("Search")
+    for trial in jets_run.trials():
+        terminal.trial(trial.job)
+        terminal.trial(Progress(trial.job.number, 5, 0.7))
+        if clock:
+            clock.now += 2
+        terminal.trial(trial.result)
+
+
+def outcome(terminal):
+    terminal.outcome(jets_run.plan(), jets_run.evaluation(), jets_run.findings(), Path("runs/jets/report.html"))
+
+
+# ---------------------------------------------------------------- progress
+
+def test_without_a_terminal_there_is_one_line_for_each_finished_trial():
+    log = io.StringIO()
+    with Terminal(log=log) as terminal:
+        search(terminal)
+    lines = log.getvalue().splitlines()
+    assert ESCAPE not in log.getvalue()
+    assert lines[0] == "== Search"
+    assert [line.split()[1] for line in lines if line.startswith("trial ")] == [str(n) for n in range(24)]
+    assert any("trial 9 extra_trees failed" in line and "FloatingPointError" in line for line in lines)
+    assert lines[-1].endswith("19 done, 2 pruned, 2 failed, 1 timed out")
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_plain_output_is_asked_for_on_a_terminal_too(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    log, results = FakeTerminal(), FakeTerminal()
+    with Terminal(log=log, results=results) as terminal:
+        search(terminal)
+        outcome(terminal)
+    assert ESCAPE not in log.getvalue() + results.getvalue()
+    assert log.getvalue().count("\ntrial ") == 24
+
+
+def test_on_a_terminal_the_display_ends_and_leaves_failures_and_a_summary():
+    log = FakeTerminal()
+    with Terminal(log=log) as terminal:
+        search(terminal)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", log.getvalue())
+    assert log.getvalue().count("\x1b[?25l") == log.getvalue().count("\x1b[?25h") == 1  # the cursor is given back
+    assert "the loss became NaN" in text
+    assert "✓ Search" in text
+
+
+def test_a_stage_that_raised_is_not_called_done():
+    log = io.StringIO()
+    with pytest.raises(ZeroDivisionError), Terminal(log=log) as terminal:
+        terminal.stage("Prepare")
+        1 / 0  # noqa: B018
+    assert "✗ Prepare" in log.getvalue()
+
+
+def test_quiet_leaves_only_results_and_errors():
+    log, results = io.StringIO(), io.StringIO()
+    with Terminal(quiet=True, log=log, results=results) as terminal:
+        search(terminal)
+        terminal.say("something")
+        terminal.advance(1, 2)
+        outcome(terminal)
+        assert log.getvalue() == ""
+        terminal.error("recipe.yaml:3:1: 'tusk' is not a key.\n  Allowed: task.")
+    assert "Verdict" in results.getvalue()
+    assert log.getvalue() == "recipe.yaml:3:1: 'tusk' is not a key.\n  Allowed: task.\n"
+
+
+def test_a_long_stage_is_told_in_few_lines():
+    log = io.StringIO()
+    with Terminal(log=log) as terminal:
+        terminal.stage("Evaluate")
+        for done in range(1, 1001):
+            terminal.advance(done, 1000, "rows")
+    told = [line for line in log.getvalue().splitlines() if "/1000" in line]
+    assert 10 <= len(told) <= 12
+    assert told[-1] == "  1000/1000 rows"
+
+
+# ---------------------------------------------------------------- the search
+
+def test_the_board_knows_running_trials_and_the_best_of_each_family():
+    board = Board(0.0, jets_run.plan())
+    trials = jets_run.trials()
+    for trial in trials[:6]:
+        board.update(trial.job, 1.0)
+    for trial in trials[:4]:
+        board.update(trial.result, 5.0)
+    board.update(Progress(4, 7, 0.61), 6.0)
+    assert list(board.running) == [4, 5]
+    assert (board.running[4].step, board.running[4].value) == (7, 0.61)
+    values = [value for _, value, _ in board.ranking()]
+    assert values == sorted(values)  # log loss: the smallest first
+    assert board.ranking()[0][0] == "mlp"
+
+
+def test_the_best_is_the_largest_where_the_objective_is_to_grow():
+    board = Board(0.0)
+    first, second = jets_run.trials()[1], jets_run.trials()[3]
+    for trial, value in ((first, 0.8), (second, 0.9)):
+        board.update(replace(trial.job, objective="roc_auc", direction="maximize"), 0.0)
+        board.update(replace(trial.result, value=value), 1.0)
+    assert [family for family, _, _ in board.ranking()] == ["mlp", "boosted_trees"]
+
+
+def test_failed_trials_are_never_the_best():
+    board = Board(0.0, jets_run.plan())
+    for trial in jets_run.trials():
+        board.update(trial.job, 0.0)
+        board.update(replace(trial.result, status="pruned", value=0.0), 1.0)
+    assert board.ranking() == []
+
+
+def test_time_left_comes_from_the_rate_and_never_exceeds_the_budget():
+    board = Board(0.0, jets_run.plan())  # 24 trials, two minutes for the search
+    assert board.seconds_left(10.0) == pytest.approx(110.0)
+    for trial in jets_run.trials()[:12]:
+        board.update(trial.job, 0.0)
+        board.update(trial.result, 0.0)
+    assert board.seconds_left(24.0) == pytest.approx(24.0)
+    assert board.seconds_left(90.0) == pytest.approx(30.0)
+    assert board.seconds_left(500.0) == 0.0
+
+
+# ---------------------------------------------------------------- plans and outcomes
+
+@pytest.mark.parametrize("what", [outcome, lambda terminal: terminal.plan(jets_run.plan())])
+def test_everything_fits_into_eighty_columns(what):
+    assert max(map(len, shown(what).splitlines())) <= 80
+
+
+def test_a_plan_shows_families_reasons_and_what_is_left_out():
+    text = " ".join(shown(lambda terminal: terminal.plan(jets_run.plan())).split())
+    for said in ("36 000 train", "tabpfn needs tabpfn, not installed here", "strong on tables of any size", "0.01 to 0.3",
+                 "logarithmic", "2 workers (dask), 1 thread each, 3.4 GB each", "Keras runs on JAX", "24 trials, at most 4 min"):
+        assert said in text.replace("\u202f", " ")
+
+
+def test_an_outcome_begins_with_the_verdict_and_ends_with_the_report():
+    text = shown(outcome)
+    assert text.startswith("Verdict  The ensemble of 5 trials wins")
+    assert text.rstrip().endswith("runs/jets/report.html")
+    for said in ("0.4552 ± 0.0041", "0.1383 ± 0.0032", "✗ issue  Leakage", "2 checks passed", "▸3215   80%"):
+        assert said in text
+
+
+def test_no_style_assumes_a_dark_or_a_light_background():
+    stream = FakeTerminal()
+    shown(outcome, stream)
+    codes = {code for group in re.findall(r"\x1b\[([0-9;]*)m", stream.getvalue()) for code in group.split(";")}
+    assert "32" in codes  # green: there is colour at all
+    assert not codes & {"30", "37", "90", "97", "40", "47", "100", "107", "38", "48"}
+
+
+def test_names_from_files_are_neither_markup_nor_escape_codes():
+    name = "[red]top[/red] :smile: \x1b[2J[/]"
+    plan = replace(jets_run.plan(), name=name, reasons=(name,))
+    stream = FakeTerminal()
+    shown(lambda terminal: terminal.plan(plan), stream)
+    assert "\x1b[2J" not in stream.getvalue()
+    assert stream.getvalue().count("[red]top[/red] :smile: \ufffd[2J[/]") == 2
+
+
+# ---------------------------------------------------------------- plots
+
+def curve(figure, **size):
+    return terminal_plots.plot(figure, **size).plain.splitlines()
+
+
+def test_a_plot_is_as_large_as_asked_and_tells_curves_apart_by_letters():
+    roc = next(f for f in jets_run.figures() if f.name == "roc")
+    lines = curve(roc, width=50, height=12)
+    inside = [line.partition("│")[2] or line.partition("┤")[2] for line in lines if "│" in line or "┤" in line]
+    assert len(inside) == 12
+    assert {len(line) for line in inside} == {50}
+    assert all(letter in "".join(inside) for letter in "ABC")
+    assert any(line.strip().startswith("C top") for line in lines)
+
+
+def test_a_rising_line_goes_from_lower_left_to_upper_right():
+    line = Series("", "line", (0.0, 1.0), (0.0, 1.0))
+    inside = [row.partition("│")[2] or row.partition("┤")[2] for row in curve(Figure("f", "", "xy", Axis("x"), Axis("y"), (line,)), width=20, height=10)]
+    first = [next(i for i, c in enumerate(row) if c != " ") for row in inside[1:11]]
+    assert first == sorted(first, reverse=True)
+    assert (first[0], first[-1]) == (18, 0)
+
+
+def test_a_plot_leaves_out_what_no_axis_holds():
+    points = Series("odd", "line", (0.0, 0.5, 1.0), (0.0, float("inf"), 100.0))
+    assert curve(Figure("f", "", "xy", Axis("x"), Axis("y", "log"), (points,)))
+    assert curve(Figure("f", "", "xy", Axis("x"), Axis("y"), ()))
+
+
+def test_gains_are_green_or_red_only_beyond_their_interval():
+    from automl_phys.terminal_tables import _gain_style
+    assert [_gain_style(Estimate(v, v - 1, v + 1)) for v in (2, 0.5, -2)] == ["green", "yellow", "red"]

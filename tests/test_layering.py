@@ -1,0 +1,83 @@
+"""Who may import whom: the architecture, read off the source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "automl_phys"
+RIBS = ("sources", "tasks", "families", "executors", "checks")
+LAYERS: dict[str, int] = {
+    **dict.fromkeys(("errors", "contracts", "registry", "wording"), 1),
+    **dict.fromkeys(("yaml_source", "sections", "recipe", "machine", "plan", "rundir", "space"), 2),
+    **dict.fromkeys(("metrics", "table", "keras_fit", "layers", "ensemble", "resampling", "pruning",
+                     "proposals", "dispatch"), 3),
+    **dict.fromkeys(RIBS, 4),
+    **dict.fromkeys(("prepare", "search", "worker", "refit", "verify", "predict", "evaluate", "diagnose", "figures", "report"), 5),
+    **dict.fromkeys(("pipeline", "console", "cli"), 6),
+}
+STANDARD_ONLY = 1
+LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
+HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
+         "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2"}
+"""Packages whose import a user would notice; some layers may import them only inside a function."""
+
+
+def module_of(path: Path) -> str:
+    """Layer name of a file: a rib's folder, or the module's own name."""
+    return path.parent.name if path.parent != PACKAGE else path.stem
+
+
+def imports(path: Path, top_level_only: bool) -> list[str]:
+    """Modules a file imports, those under TYPE_CHECKING left out (they are for the type checker)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guarded = {id(inner) for node in ast.walk(tree)
+               if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+               for inner in ast.walk(node)}
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found = []
+    for node in nodes:
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += ([f"{node.module}.{alias.name}" for alias in node.names] if node.module == "automl_phys"
+                      else [node.module])
+    return found
+
+
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
+    own = module_of(path)
+    assert own in LAYERS, f"{path.name} has no layer: add it to LAYERS, on purpose"
+    layer = LAYERS[own]
+    for name in imports(path, top_level_only=False):
+        if not name.startswith("automl_phys."):
+            continue
+        target = name.split(".")[1]
+        if target not in LAYERS:
+            continue  # a name of the package itself, such as __version__
+        other = LAYERS[target]
+        assert other <= layer, f"{path.name} (layer {layer}) imports {name} (layer {other})"
+        assert not (layer == 4 and other == 4), f"{path.name}: a rib imports another rib, {name}"
+        assert not (layer == 5 and other == 4), f"{path.name}: a stage reaches a rib past the registry, {name}"
+        assert not (layer == 5 and other == 5 and target in STAGES), f"{path.name}: a stage imports a stage, {name}"
+
+
+STAGES = {"prepare", "search", "worker", "refit", "verify", "predict", "evaluate", "diagnose", "report"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_heavy_packages_are_not_imported_at_the_top_of_light_layers(path: Path) -> None:
+    layer = LAYERS[module_of(path)]
+    roots = {name.split(".")[0] for name in imports(path, top_level_only=True)}
+    if layer == STANDARD_ONLY:
+        assert not roots & (HEAVY | LIGHT)
+    if layer in (2, 4, 6):
+        assert not roots & HEAVY
