@@ -5,7 +5,7 @@ Takes judged samples (:mod:`automl_phys.metrics`), scores and names of classes; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
 
 import numpy as np
@@ -27,7 +27,7 @@ def sigmas(gain: Estimate) -> float:
     return gain.value / half if half > 0 else 0.0
 
 
-def leaderboard(scores: Sequence[Score], train: Mapping[str, float], objective: str) -> Table:
+def leaderboard(scores: Sequence[Score], objective: str) -> Table:
     """Every candidate, the best in the objective first but the winner on top."""
     more = [name for name in ("log_loss", "roc_auc", "accuracy") if name != objective]
     sign = -1 if measures.find(objective)[0].direction == "maximize" else 1
@@ -36,10 +36,10 @@ def leaderboard(scores: Sequence[Score], train: Mapping[str, float], objective: 
     for score in ranked:
         over = score.better_than_baseline
         gained = (estimate(over), f"{sigmas(over):.1f}") if over else ("–", "–")
-        rows.append((score.name, score.role, estimate(score.metrics[objective]), *gained, f"{train[score.name]:.4g}",
+        rows.append((score.name, score.role, estimate(score.metrics[objective]), *gained,
                      *(estimate(score.metrics[name]) for name in more), round(score.seconds, 1)))
     head = ("Model", "Role", f"{measures.label(objective)} (test)", "Gain over baseline", "σ",
-            f"{measures.label(objective)} (train)", *(measures.label(name) for name in more), "Fit, s")
+            *(measures.label(name) for name in more), "Fit, s")
     return Table("Leaderboard", head, tuple(rows), "Gains are positive when better, paired on the same test rows.")
 
 

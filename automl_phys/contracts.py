@@ -437,7 +437,8 @@ class Task(Protocol):
 class Candidate:
     """A finished model and its predictions, as :mod:`automl_phys.evaluate` hands them to a task; the winner is first.
 
-    ``predict`` scores other rows of the same problem (shuffled ones, for permutation importance). ``note`` says what
+    ``predictions`` are for test rows, the winner's for train rows too. ``predict`` scores other rows of the same problem
+    (shuffled ones, for permutation importance) with few of the models, where there are many. ``note`` says what
     the train rows were to the model: fitted on by all of it, or by parts of it.
     """
 

@@ -17,7 +17,8 @@ from automl_phys.rundir import RunDir
 if TYPE_CHECKING:
     from automl_phys.contracts import Array
 
-PARTS: tuple[Part, ...] = ("train", "valid", "test")
+STAND_INS = 3
+"""Members, the heaviest, of which one model each stands for the winner where rows are predicted again and again."""
 
 
 def run(plan: Plan, run_dir: RunDir, show: Show) -> Evaluation:
@@ -38,11 +39,24 @@ def run(plan: Plan, run_dir: RunDir, show: Show) -> Evaluation:
 
 
 def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, show: Show) -> tuple[Candidate, ...]:
-    """The winner, each family's best trial, the baseline, with their predictions for all rows."""
+    """The winner, each family's best trial, the baseline, with their predictions for test rows; the winner's for train
+    rows too. A model that several of them share predicts once."""
+    known: dict[tuple[tuple[str, ...], Part], Array] = {}
+
+    def predicted(member: Member, part: Part) -> Array:
+        key = (member.folders, part)
+        if key not in known:
+            known[key] = ensemble.predict_member(run_dir.path, member, getattr(problem, part))
+        return known[key]
+
     def candidate(name: str, role: Literal["winner", "member", "baseline"], members: tuple[Member, ...]) -> Candidate:
-        predict = partial(_predict, run_dir, members)
-        predictions = {part: predict(getattr(problem, part)) for part in PARTS}
-        return Candidate(name, role, predictions, predict, sum(m.seconds for m in members), _trained_on(members))
+        parts: tuple[Part, ...] = ("train", "test") if role == "winner" else ("test",)
+        predictions = {part: ensemble.mean([predicted(m, part) for m in members], [m.weight for m in members])
+                       for part in parts}
+        heaviest = sorted(members, key=lambda m: -m.weight)[:STAND_INS]
+        quick = tuple(replace(member, folders=member.folders[:1]) for member in heaviest)
+        return Candidate(name, role, predictions, partial(_predict, run_dir, quick), sum(m.seconds for m in members),
+                         _trained_on(members))
 
     wanted: list[tuple[str, Literal["winner", "member", "baseline"], tuple[Member, ...]]] = [
         (winner_name(chosen.members), "winner", chosen.members)]

@@ -56,7 +56,7 @@ STYLE: dict[str, Any] = {
     "axes.unicode_minus": True,
     "axes.formatter.limits": (-4, 5),
     "axes.formatter.use_mathtext": False,
-    "text.parse_math": True,  # a "$" in a user's column name begins no formula; and drawing takes half the time
+    "text.parse_math": False,  # a "$" in a user's column name begins no formula; and drawing takes half the time
     "xtick.labelsize": "small",
     "ytick.labelsize": "small",
     "ytick.major.size": 5,

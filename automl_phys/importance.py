@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REPEATS = 5
 MOST_ROWS = 4000
-MOST_PREDICTIONS = 200_000
+MOST_PREDICTIONS = 100_000
 """Rows predicted in all, whatever the number of features."""
 MOST_FEATURES = 12
 BINS = 40
@@ -93,7 +93,8 @@ def figure(found: Sequence[Importance], objective: str) -> Figure:
                   Axis("Feature", categories=tuple(i.feature for i in shown)),
                   Axis(f"{measures.label(objective)}: worse by"), (series,), section="Features",
                   caption="By how much the winner gets worse on test rows when one feature is shuffled; bars: spread "
-                          f"over {REPEATS} shuffles. Features that stand for one another share their importance.")
+                          f"over {REPEATS} shuffles. Of an ensemble the heaviest members are asked. Features that "
+                          "stand for one another share their importance.")
 
 
 def table(found: Sequence[Importance], objective: str) -> Table:

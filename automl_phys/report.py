@@ -124,7 +124,8 @@ def _estimate(found: Estimate | None) -> str:
 def _ensemble(made: Ensemble) -> Table:
     rows = tuple((f"{m.family}, trial {m.trial}", f"{m.weight:.3g}", len(m.folders), readable.settings(m.params))
                  for m in made.members)
-    return Table("The winner: a weighted mean of", ("member", "weight", "models", "settings"), rows, " ".join(made.notes))
+    head = ("member", "weight", "models", "settings")
+    return Table("The winner: a weighted mean of", head, rows, " ".join(made.notes))
 
 
 def _trial_table(trials: Sequence[Trial], objective: str) -> Table:

@@ -45,7 +45,7 @@ def shown(what, stream=None):
 
 
 def search(terminal, clock=None):
-    terminal.follow(jets_run.plan())
+    terminal.begin(jets_run.plan(), Path("runs/jets/1"))
     terminal.stage("Search")
     for trial in jets_run.trials():
         terminal.trial(trial.job)
@@ -67,7 +67,7 @@ def test_without_a_terminal_there_is_one_line_for_each_finished_trial():
         search(terminal)
     lines = log.getvalue().splitlines()
     assert ESCAPE not in log.getvalue()
-    assert lines[0] == "== Search"
+    assert lines[:2] == ["  24 trials of linear, boosted_trees, extra_trees, mlp on 2 workers, in runs/jets/1", "== Search"]
     assert [line.split()[1] for line in lines if line.startswith("trial ")] == [str(n) for n in range(24)]
     assert any("trial 9 extra_trees failed" in line and "FloatingPointError" in line for line in lines)
     assert lines[-1].endswith("19 done, 2 pruned, 2 failed, 1 timed out")

@@ -204,11 +204,12 @@ def _carry_out(trial: TrialFunction, job: Job) -> Result:
 
 
 def dask_setup(worker: object) -> None:
-    """In the worker, called by Dask before any trial: what libraries print goes to the run's log, and NumPy's BLAS,
-    which Dask imports before it sets the environment, gets its number of threads.
+    """In the worker, called by Dask before any trial: what libraries print goes to the run's log, NumPy's BLAS, which
+    Dask imports before it sets the environment, gets its number of threads, and Ctrl-C is left to the parent.
     """
     from threadpoolctl import threadpool_limits
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(int(os.environ[THREADS_VARIABLE]))
     log = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (sys.stdout, sys.stderr):
@@ -240,7 +241,7 @@ def _cluster(slots: Sequence[Slot], log: Path) -> Iterator[SpecCluster]:
     with dask.config.set(SETTINGS):
         cluster = SpecCluster(
             scheduler={"cls": Scheduler, "options": {
-                "host": "127.0.0.1", "port": 0, "dashboard": False}},
+                "host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}},
             workers={str(i): {"cls": Nanny, "options": {
                 "name": str(i), "nthreads": 1, "host": "127.0.0.1", "memory_limit": f"{slot.memory_mb}MiB",
                 "env": {**slot.environment, LOG_VARIABLE: str(log), THREADS_VARIABLE: str(slot.threads)},

@@ -51,17 +51,15 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
 class ExtraTrees:
     """The nodes of all trees, one after another.
 
-    Node i goes left to ``left[i]`` when its ``feature[i]`` is at most ``threshold[i]``, else to ``right[i]``; a leaf
-    has ``left[i] == i`` and its class shares in ``value[i]``. ``roots`` are the trees' first nodes.
+    Node i goes on to ``child[i, 1]`` when its ``feature[i]`` is at most ``threshold[i]``, else to ``child[i, 0]``; a
+    leaf is its own child and has its class shares in ``value[i]``. ``roots`` are the trees' first nodes.
     """
 
-    left: Array
-    right: Array
+    child: Array
     feature: Array
     threshold: Array
     value: Array
     roots: Array
-    depth: int
     steps: int
     history: tuple[Mapping[str, float], ...] = ()
 
@@ -73,30 +71,38 @@ class ExtraTrees:
         out = np.zeros((len(matrix), self.value.shape[1]), dtype=np.float64)
         for start in range(0, len(matrix), ROWS_PER_CHUNK):
             chunk = matrix[start:start + ROWS_PER_CHUNK]
-            index = np.arange(len(chunk))
             for root in self.roots:
-                node = np.full(len(chunk), root)
-                for _ in range(self.depth):
-                    goes_left = chunk[index, self.feature[node]] <= self.threshold[node]
-                    node = np.where(goes_left, self.left[node], self.right[node])
-                out[start:start + ROWS_PER_CHUNK] += self.value[node]
+                out[start:start + ROWS_PER_CHUNK] += self.value[self._leaves(chunk, root)]
         return (out / len(self.roots)).astype(np.float32)
+
+    def _leaves(self, matrix: Array, root: int) -> Array:
+        """The leaf that each row (n, columns) ends in; rows that have arrived are not looked at again."""
+        import numpy as np
+
+        arrived = np.full(len(matrix), root, dtype=np.int32)
+        moving, node = np.arange(len(matrix)), arrived
+        while len(moving):
+            goes_left = matrix[moving, self.feature[node]] <= self.threshold[node]
+            before, node = node, self.child[node, goes_left.astype(np.int8)]
+            still = node != before
+            arrived[moving] = node
+            moving, node = moving[still], node[still]
+        return arrived
 
     def save(self, folder: Path) -> None:
         import numpy as np
 
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            folder / "extra_trees.npz", left=self.left, right=self.right, feature=self.feature,
-            threshold=self.threshold, value=self.value, roots=self.roots, depth=np.array(self.depth))
+        np.savez_compressed(folder / "extra_trees.npz", child=self.child, feature=self.feature,
+                            threshold=self.threshold, value=self.value, roots=self.roots)
 
 
 def load(folder: Path) -> Fitted:
     import numpy as np
 
     with np.load(folder / "extra_trees.npz", allow_pickle=False) as saved:
-        return ExtraTrees(saved["left"], saved["right"], saved["feature"], saved["threshold"], saved["value"],
-                          saved["roots"], int(saved["depth"]), len(saved["roots"]))
+        return ExtraTrees(saved["child"], saved["feature"], saved["threshold"], saved["value"], saved["roots"],
+                          len(saved["roots"]))
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
@@ -122,19 +128,20 @@ def _from_forest(forest: Any) -> ExtraTrees:
 
     trees = [estimator.tree_ for estimator in forest.estimators_]
     roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
-    left, right = [], []
+    children = []
     for root, tree in zip(roots, trees, strict=True):
         own = np.arange(tree.node_count)
-        leaf = tree.children_left < 0
-        left.append(root + np.where(leaf, own, tree.children_left))
-        right.append(root + np.where(leaf, own, tree.children_right))
+        child = np.stack([tree.children_right, tree.children_left], axis=1)
+        children.append(root + np.where(child < 0, own[:, None], child))
     values = np.concatenate([tree.value[:, 0, :] for tree in trees])
+    exact = np.concatenate([tree.threshold for tree in trees])
+    # scikit-learn compares float32 features with float64 thresholds; the float32 below each decides the same.
+    threshold = exact.astype(np.float32)
+    threshold = np.where(threshold > exact, np.nextafter(threshold, np.float32(-np.inf)), threshold)
     return ExtraTrees(
-        np.concatenate(left).astype(np.int32), np.concatenate(right).astype(np.int32),
-        np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32),
-        np.concatenate([tree.threshold for tree in trees]),
-        (values / values.sum(axis=1, keepdims=True)).astype(np.float32), roots,
-        max(tree.max_depth for tree in trees), len(trees))
+        np.concatenate(children).astype(np.int32),
+        np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32), threshold,
+        (values / values.sum(axis=1, keepdims=True)).astype(np.float32), roots, len(trees))
 
 
 def _matrix(rows: Rows) -> Array:

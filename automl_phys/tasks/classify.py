@@ -83,7 +83,6 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
     from automl_phys import bootstrap, class_tables
 
     test = {c.name: _judge(problem.test, c.predictions["test"]) for c in candidates}
-    train = {c.name: _judge(problem.train, c.predictions["train"]) for c in candidates}
     baseline = next(c for c in candidates if c.role == "baseline")
     names = dict.fromkeys((*measures.names(problem.schema.signal is not None), objective))
     scores = tuple(
@@ -91,11 +90,12 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
               None if c is baseline else bootstrap.gain(objective, test[c.name], test[baseline.name], seed), c.seconds)
         for c in candidates)
     winner = candidates[0]
-    compared, tables = _winner(problem, train[winner.name], test[winner.name], scores[0], seed)
-    board = class_tables.leaderboard(scores, {name: _known(objective, one) for name, one in train.items()}, objective)
+    train = _judge(problem.train, winner.predictions["train"])
+    compared, tables = _winner(problem, train, test[winner.name], scores[0], seed)
+    board = class_tables.leaderboard(scores, objective)
     importances, tables_of_features = _features(problem, winner, objective, seed)
     two = {c.name: test[c.name] for c in (winner, baseline)}
-    figures = _performance(problem, two, train[winner.name], winner, seed)
+    figures = _performance(problem, two, train, winner, seed)
     said = verdict(scores[0], baseline.name, objective)
     return Evaluation(said, {**scores[0].metrics, **compared}, scores, (board, *tables, *tables_of_features),
                       (*figures, *importances))
@@ -161,14 +161,6 @@ def _judge(rows: Rows, predictions: Array) -> Sample:
     from automl_phys import metrics
 
     return metrics.sample(rows.target, rows.weight, predictions, rows.signal)
-
-
-def _known(objective: str, one: Sample) -> float:
-    import numpy as np
-
-    from automl_phys import metrics
-
-    return float(metrics.evaluate(objective, metrics.Weighted(one, np.ones((1, len(one.target)))))[0])
 
 
 def _winner(

@@ -131,3 +131,15 @@ def test_listing_families_imports_nothing_heavy() -> None:
             "heavy = {'numpy', 'keras', 'lightgbm', 'sklearn', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
             "assert not heavy, heavy")
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_extra_trees_predict_as_scikit_learn_does() -> None:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    from automl_phys.families import extra_trees
+
+    given = problem()
+    matrix = np.hstack([given.train.numbers, given.train.categories.astype(np.float32)])
+    forest = ExtraTreesClassifier(20, random_state=0).fit(matrix, given.train.target)
+    valid = np.hstack([given.valid.numbers, given.valid.categories.astype(np.float32)])
+    assert np.allclose(extra_trees._from_forest(forest).predict(given.valid), forest.predict_proba(valid), atol=1e-6)

@@ -1,0 +1,107 @@
+"""The winners: chosen, refitted on folds, resumed, verified in a new process."""
+
+import json
+import time
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from automl_phys import ensemble, refit, registry, search, worker
+from automl_phys.contracts import Ensemble
+from automl_phys.errors import RunError
+from automl_phys.rundir import RunDir, read_json
+
+
+def do(fakes, plan, folder, end=None):
+    """Search and refit in ``folder``, a new run or one to resume."""
+    run, show = RunDir(folder), fakes.Silent()
+    if not run.problem.exists():
+        fakes.write_problem(run)
+    with closing(registry.load("executors", "inline").open_executor((), run.path, worker.run_trial)) as executor:
+        trials = search.run(plan, run, executor, show, None)
+        return refit.run(plan, run, trials, executor, show, end), trials
+
+
+def test_what_is_written_is_what_predicts(fakes, tmp_path):
+    chosen, trials = do(fakes, fakes.plan("line", "slow_line"), tmp_path)
+    assert read_json(RunDir(tmp_path).ensemble, Ensemble) == chosen
+    assert sum(m.weight for m in chosen.members) == pytest.approx(1)
+    assert 1 <= len(chosen.members) <= 3
+    valid = fakes.TASK.load(RunDir(tmp_path).problem).valid
+    value = fakes.TASK.score("mse", valid, ensemble.predict(tmp_path, chosen, valid))
+    assert value == pytest.approx(chosen.valid_value)
+    assert value <= min(t.result.value for t in trials)
+
+
+def test_each_family_s_best_and_the_untuned_baseline_are_kept(fakes, tmp_path):
+    chosen, trials = do(fakes, fakes.plan("line", "slow_line"), tmp_path)
+    assert set(chosen.singles) == {"line", "slow_line", "baseline"}
+    assert chosen.singles["baseline"].trial == 0
+    for family in ("line", "slow_line"):
+        best = min((t for t in trials if t.job.family == family), key=lambda t: t.result.value)
+        assert chosen.singles[family].trial == best.result.number
+
+
+def test_bagged_members_are_means_over_folds_judged_out_of_fold(fakes, tmp_path):
+    chosen, _ = do(fakes, fakes.plan("line", "slow_line", bagging=4), tmp_path)
+    assert all(len(m.folders) == 4 for m in chosen.members)
+    assert not chosen.notes
+    run, problem = RunDir(tmp_path), fakes.TASK.load(RunDir(tmp_path).problem)
+    folds = problem.resamples(4, 7)
+    pooled = [ensemble.mean([np.load(run.fit(m.trial, i) / "valid.npy") for m in chosen.members],
+                            [m.weight for m in chosen.members]) for i in range(4)]
+    truth = np.concatenate([fold.valid.y for fold in folds])
+    assert chosen.valid_value == pytest.approx(np.mean((np.concatenate(pooled) - truth) ** 2))
+
+
+def test_trials_on_folds_are_bagged_already(fakes, tmp_path):
+    chosen, _ = do(fakes, fakes.plan("line", folds=3, trials=4), tmp_path)
+    assert all(len(m.folders) == 3 for m in (*chosen.members, *chosen.singles.values()))
+    rows = fakes.TASK.load(RunDir(tmp_path).problem).valid
+    assert np.isfinite(ensemble.predict(tmp_path, chosen, rows)).all()
+
+
+def test_without_time_members_keep_their_trials_models_and_it_is_said(fakes, tmp_path):
+    chosen, _ = do(fakes, fakes.plan("line", bagging=4), tmp_path, end=time.monotonic() - 1)
+    assert all(len(m.folders) == 1 for m in chosen.members)
+    assert len(chosen.notes) == len(chosen.members)
+    assert "no time" in chosen.notes[0]
+
+
+def test_a_refit_is_resumed_where_it_stood(fakes, tmp_path):
+    plan = fakes.plan("line", bagging=4)
+    first, _ = do(fakes, plan, tmp_path)
+    run = RunDir(tmp_path)
+    run.ensemble.unlink()
+    lost = run.fit(first.members[0].trial, 2) / "result.json"
+    lost.unlink()
+    kept = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("result.json")}
+    again, _ = do(fakes, plan, tmp_path)
+    assert [m.weight for m in again.members] == [m.weight for m in first.members]
+    assert again.valid_value == first.valid_value
+    assert lost.exists()
+    assert all(f.stat().st_mtime_ns == at for f, at in kept.items())
+
+
+def test_a_model_that_predicts_otherwise_in_a_new_process_fails_the_run(fakes, tmp_path):
+    with pytest.raises(RunError, match="predict otherwise in a new process") as caught:
+        do(fakes, fakes.plan("drifting", trials=2), tmp_path)
+    assert caught.value.mistakes[0].code == "not-reproduced"
+    assert not RunDir(tmp_path).ensemble.exists()
+    assert max(json.loads(RunDir(tmp_path).verified.read_text()).values()) == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_a_model_that_cannot_be_loaded_fails_the_run(fakes, tmp_path):
+    plan = fakes.plan("line", trials=2)
+    do(fakes, plan, tmp_path)
+    RunDir(tmp_path).ensemble.unlink()
+    for file in tmp_path.rglob("line.json"):
+        file.unlink()
+    with pytest.raises(RunError, match="cannot be loaded in a new process: FileNotFoundError"):
+        do(fakes, plan, tmp_path)
+
+
+def test_a_baseline_that_failed_is_an_error_with_its_reason(fakes, tmp_path):
+    with pytest.raises(RunError, match="raising, has no finished trial: ValueError: the matrix is singular"):
+        do(fakes, fakes.plan("raising", "line", trials=4), tmp_path)
