@@ -63,6 +63,13 @@ class Section(BaseModel):
         yield from ()
 
 
+class ByColumn(Section):
+    """A split that the data bring with them."""
+
+    column: Column
+    """Column that says of each row in which part it is: train, valid or test."""
+
+
 class Split(Section):
     """How the rows are divided. The test rows are looked at once, at the end."""
 
@@ -72,13 +79,23 @@ class Split(Section):
     """Share of the rows that trials are compared on."""
     test: Fraction = 0.2
     """Share of the rows held out for the final evaluation."""
-    by: Literal["random", "group"] = "random"
-    """random: rows at random, stratified by class. group: rows with the same 'data.group' stay together."""
+    by: Literal["random", "group"] | ByColumn = "random"
+    """random: rows at random, stratified by class. group: rows with the same 'data.group' stay together.
+    {column: NAME}: as the column NAME says, whose values are train, valid and test."""
     folds: Annotated[int, Field(ge=2, le=20)] | Missing = None
     """Cut what 'test' leaves into so many folds and judge each trial on all of them, instead of 'train' and 'valid'."""
 
+    @property
+    def column(self) -> str | None:
+        """The column that gives the split, if one does."""
+        return self.by.column if isinstance(self.by, ByColumn) else None
+
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
+        if self.column and (self.folds is not None or (self.train, self.valid, self.test) != (0.6, 0.2, 0.2)):
+            yield Broken("by", f"The column '{self.column}' gives the split, so there is nothing to cut.",
+                         "Leave out 'train', 'valid', 'test' and 'folds'.")
+            return
         total = self.train + self.valid + self.test
         if self.folds is None and abs(total - 1) > 1e-6:
             yield Broken("", f"The fractions train {self.train:g}, valid {self.valid:g} and test {self.test:g} "
@@ -120,7 +137,8 @@ class TableData(Section):
 
     def roles(self) -> dict[str, tuple[str, ...]]:
         """The columns of each role that excludes the others."""
-        return {"weight": _one(self.weight), "group": _one(self.group), "features": self.features or (),
+        return {"weight": _one(self.weight), "group": _one(self.group),
+                "split.by": _one(self.split.column), "features": self.features or (),
                 "exclude": self.exclude, "spectators": self.spectators}
 
     def broken(self) -> Iterator[Broken]:

@@ -77,6 +77,6 @@ def _hash(data: LabelledTable, digests: list[str] | tuple[str, ...], seed: int) 
         "classes": [[str(label), name] for label, name in (data.classes or {}).items()],
         "features": data.features, "exclude": data.exclude, "categorical": data.categorical, "weight": data.weight,
         "spectators": data.spectators, "group": data.group, "missing": data.missing,
-        "split": [split.train, split.valid, split.test, split.by, split.folds],
+        "split": [split.train, split.valid, split.test, split.column or split.by, split.folds],
     }
     return hashlib.sha256(json.dumps(to_json(decided)).encode()).hexdigest()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from automl_phys.sections import LabelledTable
 
+PARTS = ("train", "valid", "test")
+
 MOST_FRACTIONS = 100
 """More distinct values than this in a column of fractions are amounts, not classes."""
 
@@ -108,6 +110,19 @@ def groups(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int32], list[
         return codes, []
     return codes, [Mistake("group-missing-values", f"The group '{name}' has no value in {_where(codes < 0)}.",
                            "Fill it in: rows of an unknown group may be on two sides of the split.", ("data", "group"))]
+
+
+def parts(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int64], list[Mistake]]:
+    """The part (n,) that each row's own value names, 0 train, 1 valid, 2 test; ``unknown-part`` for other values."""
+    codes, texts = table_read.texts(column)
+    known = np.array([PARTS.index(text) if text in PARTS else -1 for text in texts] + [-1], np.int64)
+    found = known[codes]  # code -1, no value, picks the last
+    if (found >= 0).all():
+        return found, []
+    odd = [text for text in texts if text not in PARTS]
+    example = f", such as '{odd[0]}'" if odd else ""
+    return found, [Mistake("unknown-part", f"The column '{name}' names no part in {_where(found < 0)}{example}.",
+                           f"Its values are {', '.join(PARTS)}.", ("data", "split", "by", "column"))]
 
 
 def _where(odd: NDArray[np.bool_]) -> str:

@@ -32,6 +32,7 @@ class Roles:
     target: str
     weight: str | None
     group: str | None
+    part: str | None
     spectators: tuple[str, ...]
 
 
@@ -43,7 +44,7 @@ def assign(data: LabelledTable, files: Files) -> tuple[Roles, list[str], list[Mi
     """
     kinds = files.header.columns
     mistakes = _absent(data, kinds) + _twice(data)
-    taken = {data.target, data.weight, data.group, *data.exclude, *data.spectators}
+    taken = {data.target, data.weight, data.group, data.split.column, *data.exclude, *data.spectators}
     asked = tuple(data.features or ())
     categories = tuple(c for c in data.categorical if c in kinds and kinds[c] != "other" and c not in taken)
     candidates = [c for c in asked or kinds if c in kinds and c not in taken and c not in categories]
@@ -61,7 +62,7 @@ def assign(data: LabelledTable, files: Files) -> tuple[Roles, list[str], list[Mi
                                 "Numeric columns without another role are features; text columns need 'categorical'.",
                                 ("data",)))
     spectators = tuple(c for c in data.spectators if c in kinds)
-    roles = Roles(numbers, categories, data.target, data.weight, data.group, spectators)
+    roles = Roles(numbers, categories, data.target, data.weight, data.group, data.split.column, spectators)
     return roles, _left_out(data, kinds, roles), mistakes
 
 
@@ -69,7 +70,8 @@ def shown(roles: Roles, kinds: Mapping[str, str]) -> Table:
     """Which columns play which role, for people."""
     rows = [("feature", "number", roles.numbers), ("feature", "category", roles.categories),
             *((role, kinds.get(column, ""), (column,)) for role, column in
-              (("target", roles.target), ("weight", roles.weight), ("group", roles.group)) if column),
+              (("target", roles.target), ("weight", roles.weight), ("group", roles.group), ("split", roles.part))
+              if column),
             *(("spectator", kinds[column], (column,)) for column in roles.spectators)]
     return Table("Columns", ("role", "type", "columns", "names"),
                  tuple((role, kind, len(names), listed(names)) for role, kind, names in rows if names))
@@ -88,6 +90,8 @@ def _absent(data: LabelledTable, kinds: Mapping[str, str]) -> list[Mistake]:
                                          "categorical": data.categorical, "spectators": data.spectators}
     places: list[tuple[str, Key]] = [(column, ("data", role)) for role, column in single.items() if column is not None]
     places += [(column, ("data", role, i)) for role, columns in several.items() for i, column in enumerate(columns)]
+    if data.split.column is not None:
+        places.append((data.split.column, ("data", "split", "by", "column")))
     return [Mistake("no-such-column", f"There is no column '{column}' in the data.{did_you_mean(column, kinds)}",
                     f"Columns: {', '.join(kinds)}.", key) for column, key in places if column not in kinds]
 
@@ -96,7 +100,7 @@ def _twice(data: LabelledTable) -> list[Mistake]:
     """Columns to learn from that have a role which forbids it."""
     forbidding: dict[str | None, str] = {
         **dict.fromkeys(data.exclude, "under 'exclude'"), **dict.fromkeys(data.spectators, "a spectator"),
-        data.group: "the group", data.weight: "the weight", data.target: "the target"}
+        data.group: "the group", data.split.column: "the split", data.weight: "the weight", data.target: "the target"}
     mistakes = [Mistake("duplicate-role", f"Column '{column}' is a feature and also {forbidding[column]}.",
                         "A column that is learnt from has no other role: keep one of the two.", ("data", role, i))
                 for role, columns in (("features", data.features or ()), ("categorical", data.categorical))
@@ -124,7 +128,7 @@ def _wrong_type(column: str, role: str, kind: str, wanted: str) -> Mistake:
 
 def _left_out(data: LabelledTable, kinds: Mapping[str, str], roles: Roles) -> list[str]:
     """Columns without any role, and why."""
-    single = (roles.target, roles.weight, roles.group)
+    single = (roles.target, roles.weight, roles.group, roles.part)
     rest = [c for c in kinds if c not in {*roles.numbers, *roles.categories, *roles.spectators, *single, *data.exclude}]
     notes = []
     if data.exclude:

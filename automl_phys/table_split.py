@@ -33,11 +33,18 @@ def arrange(parts: Codes, rng: np.random.Generator) -> NDArray[np.int64]:
     return shuffled[np.argsort(parts[shuffled], kind="stable")]
 
 
+def torn_groups(parts: Codes, groups: Codes | None) -> int:
+    """How many groups have rows in more than one part; 0 without groups."""
+    if groups is None:
+        return 0
+    return len(np.unique(np.stack([groups, parts]), axis=1).T) - len(np.unique(groups))
+
+
 def check_disjoint(order: NDArray[np.int64], parts: Codes, groups: Codes | None) -> None:
     """Raise ValueError when a row is stored twice or never, or a group has rows in two parts: a bug of ours."""
     if not np.array_equal(np.sort(order), np.arange(len(parts))):
         raise ValueError("the split does not hold each row exactly once")
-    if groups is not None and len(np.unique(np.stack([groups, parts]), axis=1).T) != len(np.unique(groups)):
+    if torn_groups(parts, groups):
         raise ValueError("the split has a group on two sides")
 
 

@@ -74,7 +74,7 @@ def survey(data: LabelledTable, folder: Path, seed: int) -> Survey:
     files = table_read.find(data.path, data.builtin, folder)
     roles, notes, mistakes = table_roles.assign(data, files)
     kinds = files.header.columns
-    deciding = [c for c in (roles.target, roles.weight, roles.group) if c and kinds.get(c, "other") != "other"]
+    deciding = [c for c in (roles.target, roles.weight, roles.group, roles.part) if c and kinds.get(c, "other") != "other"]
     columns, file_rows = table_read.whole(files, list(dict.fromkeys(deciding)))
     rows = sum(file_rows)
     classes, codes = Classes((), {}, None), np.zeros(rows, np.int32)
@@ -89,12 +89,16 @@ def survey(data: LabelledTable, folder: Path, seed: int) -> Survey:
     if roles.group is not None and roles.group in deciding:
         groups, found = table_labels.groups(columns[roles.group], roles.group)
         mistakes += found
+    parts: NDArray[np.int64] | None = None
+    if roles.part is not None and roles.part in deciding:
+        parts, found_parts = table_labels.parts(columns[roles.part], roles.part)
+        mistakes += found_parts
     layout = None
     if not mistakes:
         kept = _kept(data, files, roles, rows)
         if len(kept) < rows:
             notes.append(f"{rows - len(kept)} of {rows} rows are dropped: a feature is missing or not finite there.")
-        layout, mistakes = _lay_out(data, classes, codes, weight, groups, kept, seed)
+        layout, mistakes = _lay_out(data, classes, codes, weight, groups, parts, kept, seed)
     if len(classes.names) == 2 and data.signal is None and classes.signal is not None:
         notes.append(f"The signal is '{classes.names[classes.signal]}', the last class; 'signal' says otherwise.")
     return Survey(files, file_rows, roles, classes, codes, weight, groups, layout, data.split.folds or 0, tuple(notes),
@@ -128,7 +132,7 @@ def _kept(data: LabelledTable, files: Files, roles: Roles, rows: int) -> NDArray
 
 def _lay_out(
     data: LabelledTable, classes: Classes, codes: NDArray[np.int32], weight: NDArray[np.float64] | None,
-    groups: NDArray[np.int32] | None, kept: NDArray[np.int64], seed: int,
+    groups: NDArray[np.int32] | None, named: NDArray[np.int64] | None, kept: NDArray[np.int64], seed: int,
 ) -> tuple[Layout | None, list[Mistake]]:
     """The split, and what is wrong with it."""
     if not len(kept):
@@ -138,7 +142,11 @@ def _lay_out(
     folds = split.folds or 0
     shares = [(1 - split.test) / folds] * folds + [split.test] if folds else [split.train, split.valid, split.test]
     of_kept = None if groups is None else groups[kept]
-    parts = table_split.cut(codes[kept], shares, of_kept, rng)
+    parts = table_split.cut(codes[kept], shares, of_kept, rng) if named is None else named[kept]
+    torn = table_split.torn_groups(parts, of_kept)
+    if torn:
+        return None, [Mistake("group-on-two-sides", f"{torn} groups have rows in more than one part.",
+                              "Put each group's rows into one part.", ("data", "split", "by"))]
     order = table_split.arrange(parts, rng)
     table_split.check_disjoint(order, parts, of_kept)
     n_classes = len(classes.names)

@@ -431,3 +431,23 @@ def test_built_in_sets_prepare(tmp_path, name):
     problem = table.prepare(LabelledTable(builtin=name, target=target), Path(), tmp_path / "problem", 0)
     assert {"digits": "0", "wine": "class_0", "jets": "qcd"}.get(name, problem.schema.classes[0]) == problem.schema.classes[0]
     assert np.isfinite(problem.train.numbers).all()
+
+
+def test_a_column_may_give_the_split(tmp_path):
+    fold = np.random.default_rng(4).choice(["train", "valid", "test"], N, p=[0.5, 0.3, 0.2])
+    made = prepared(tmp_path, made=columns(fold=fold), split={"by": {"column": "fold"}})
+    for part in ("train", "valid", "test"):
+        assert set(made.carried(part)["row"].to_pylist()) == set(np.flatnonzero(fold == part).tolist())
+    assert "fold" not in made.schema.numbers
+    assert table.look(options(split={"by": {"column": "fold"}}), tmp_path, 3) == made.facts()
+
+
+def test_a_column_that_names_no_part_or_tears_a_group_is_named(tmp_path):
+    fold = np.where(np.arange(N) == 7, "holdout", np.where(np.arange(N) % 2, "train", "valid"))
+    (found,) = mistakes(tmp_path, made=columns(fold=fold), split={"by": {"column": "fold"}})
+    assert found.code == "unknown-part" and "holdout" in found.text and "row 7" in found.text
+    thirds = np.array(["train", "valid", "test"])[np.arange(N) % 3]
+    (found,) = mistakes(tmp_path, made=columns(fold=thirds), group="run", split={"by": {"column": "fold"}})
+    assert found.code == "group-on-two-sides"
+    (found,) = mistakes(tmp_path, split={"by": {"column": "fold"}})
+    assert found.code == "no-such-column" and found.key == ("data", "split", "by", "column")
