@@ -207,6 +207,7 @@ class Plan:
     pruner: str
     ensemble: int
     folds: int
+    refit: bool
     bagging: int
     executor: str
     workers: int
@@ -237,7 +238,8 @@ class Job:
     ``rungs`` maps a step to the objective that must be reached there for the trial to go on: the pruner's word, fixed
     when the trial is asked for, so that pruning cannot depend on which worker was faster. ``folds`` > 0 fits on each
     fold of the problem (``resamples(folds, fold_seed)``) instead of on its train part, or on ``fold`` alone when that
-    is given. ``folder``, relative to the run, is where its files go.
+    is given. ``steps`` > 0 fits on train and valid together for so many steps, with nothing left to stop early by.
+    ``folder``, relative to the run, is where its files go.
     """
 
     number: int
@@ -254,6 +256,7 @@ class Job:
     folds: int = 0
     fold: int | None = None
     fold_seed: int = 0
+    steps: int = 0
     rungs: Mapping[int, float] = field(default_factory=dict)
     limit_s: float | None = None
 
@@ -293,7 +296,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Member:
-    """One trial of an ensemble and the saved models that stand for it (several when it was bagged over folds).
+    """One trial of an ensemble and the saved models that stand for it: the trial's own, or its refits.
 
     ``folders`` are relative to the run; the member's prediction is the mean over them.
     """
@@ -304,6 +307,7 @@ class Member:
     params: Params
     folders: tuple[str, ...]
     seconds: float = 0.0
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -398,6 +402,10 @@ class Problem(Protocol):
         """``count`` variations made of train and valid alone: folds of a table, fresh seeds of an environment."""
         ...
 
+    def whole(self) -> Problem:
+        """Train and valid together as train, and the same again as valid: for a fit that is not judged by it."""
+        ...
+
 
 class Task(Protocol):
     """A module in ``tasks/``."""
@@ -437,7 +445,7 @@ class Task(Protocol):
 class Candidate:
     """A finished model and its predictions, as :mod:`automl_phys.evaluate` hands them to a task; the winner is first.
 
-    ``predictions`` are for test rows, the winner's for train rows too. ``predict`` scores other rows of the same problem
+    ``predictions`` are for test rows, the winner's for train rows too. ``predict`` scores other rows of the problem
     (shuffled ones, for permutation importance) with few of the models, where there are many. ``note`` says what
     the train rows were to the model: fitted on by all of it, or by parts of it.
     """

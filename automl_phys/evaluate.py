@@ -98,10 +98,10 @@ def _predict(run_dir: RunDir, members: tuple[Member, ...], rows: Any) -> Array:
 def _trained_on(members: tuple[Member, ...]) -> str:
     """What train rows were to a model whose members may have been refitted."""
     most = max(len(member.folders) for member in members)
-    if most == 1:
-        return "Train: the rows that each member was fitted on."
-    return (f"Train: members are means over up to {most} models fitted on train and validation rows but for one fold, "
-            "so that each train row was fitted on by all of them but one.")
+    if most > 1:
+        return (f"Train: members are means over up to {most} models, each fitted on all or most of the train and "
+                "validation rows.")
+    return "Train: the rows that members were fitted on."
 
 
 def _spoken(family: str) -> str:

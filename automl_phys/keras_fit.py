@@ -51,7 +51,8 @@ class Training:
     """How to train. ``warmup`` is the share of all steps in which the learning rate rises; it then falls as a cosine.
 
     ``weight_decay`` is decoupled (AdamW) and spares biases, scales and embeddings of numbers. Training stops when the
-    validation loss has not improved for ``patience`` epochs.
+    validation loss has not improved for ``patience`` epochs; ``stop_after`` > 0 instead ends it after so many and keeps
+    the last, on the schedule of all ``epochs``.
     """
 
     epochs: int
@@ -61,6 +62,7 @@ class Training:
     warmup: float = 0.1
     weight_decay: float = 0.0
     patience: int = 10
+    stop_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def fit(
     keras.utils.set_random_seed(seed % 2**32)
     steps = math.ceil(len(train.weight) / training.batch_size)
     optimizer = _optimizer(network, training, steps)
-    curve = _Curve(training.patience, follow)
+    curve = _Curve(training.patience, training.stop_after, follow)
     if keras.backend.backend() == "jax":
         best = _fit_scan(network, optimizer, head, train, valid, training, seed, curve)
     else:
@@ -151,26 +153,28 @@ def _padded(block: Array, size: int) -> Array:
 class _Curve:
     """The learning curve, and the rule that stops: best weighted validation loss, patience, not a number."""
 
-    def __init__(self, patience: int, follow: Follow) -> None:
-        self.patience, self.follow = patience, follow
+    def __init__(self, patience: int, stop_after: int, follow: Follow) -> None:
+        self.patience, self.stop_after, self.follow = patience, stop_after, follow
         self.best_epoch, self.best_loss = 0, math.inf
         self.history: list[dict[str, float]] = []
 
     def add(self, train_loss: float, valid_loss: float, predictions: Array) -> bool:
-        """Take one epoch; True when it is the best so far."""
+        """Take one epoch; True when it is to be kept: the best so far, or the latest where none is judged."""
         epoch = len(self.history) + 1
         if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
             raise FloatingPointError(f"the loss became {valid_loss if math.isfinite(train_loss) else train_loss} "
                                      f"in epoch {epoch}; a lower learning rate may help")
         self.history.append({"step": float(epoch), "train_loss": train_loss, "valid_loss": valid_loss})
         self.follow(epoch, predictions)
-        if valid_loss >= self.best_loss:
+        if valid_loss >= self.best_loss and not self.stop_after:
             return False
         self.best_epoch, self.best_loss = epoch, valid_loss
         return True
 
     @property
-    def stalled(self) -> bool:
+    def ended(self) -> bool:
+        if self.stop_after:
+            return len(self.history) >= self.stop_after
         return len(self.history) - self.best_epoch >= self.patience
 
 
@@ -236,7 +240,7 @@ def _fit_scan(
         valid_loss, predictions = run_judge(*state[:2], valid_data)
         if curve.add(float(train_loss), float(valid_loss), np.asarray(predictions)):
             best = jax.tree.map(np.array, state[:2])
-        if curve.stalled:
+        if curve.ended:
             break
     by_path = {v.path: value for group, values in zip(groups[:2], best, strict=True)
                for v, value in zip(group, values, strict=True)}
@@ -252,7 +256,7 @@ def _fit_keras(
     best: list[Array] = network.get_weights()
     steps = math.ceil(len(train.weight) / training.batch_size)
 
-    class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
+    class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc,name-defined]  # keras is not typed
         def on_epoch_end(self, _epoch: int, logs: Mapping[str, float] | None = None) -> None:
             nonlocal best
             outputs = keras.ops.convert_to_tensor(predict(network, valid.inputs))
@@ -261,7 +265,7 @@ def _fit_keras(
             loss = float((valid.weight * losses).sum() / valid.weight.sum())
             if curve.add(float((logs or {})["loss"]), loss, keras.ops.convert_to_numpy(predictions)):
                 best = network.get_weights()
-            self.model.stop_training = curve.stalled
+            self.model.stop_training = curve.ended
 
     network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=min(32, steps))
     network.fit(list(train.inputs), train.target, sample_weight=train.weight, batch_size=training.batch_size,

@@ -49,20 +49,20 @@ def make(
     reasons: list[str] = []
     objective, direction = _objective(recipe, task, reasons)
     memory = recipe.compute.memory_mb or int(machine.memory_mb * MEMORY_SHARE)
-    families, skipped = _families(recipe, task, facts, memory, available, reasons)
+    families, skipped = _families(recipe, task, facts, memory, available)
     devices, gpu = _devices(recipe, machine, reasons)
     framework = _framework(recipe, facts, gpu, reasons)
     threads = _threads(recipe, facts, machine, gpu, reasons)
     workers = _workers(recipe, machine, devices, threads, memory, families, reasons)
     folds = facts.sizes.get("folds", 0)
-    bagging = _bagging(recipe, facts, folds, reasons)
+    refit, bagging = _refits(recipe, facts, folds, reasons)
     return Plan(
         name=recipe.name, task=recipe.task, facts=facts, families=families, skipped=skipped, baseline=task.BASELINE,
         objective=objective, direction=direction,
         trials=recipe.search.trials, minutes=recipe.search.minutes,
-        search_minutes=_search_minutes(recipe.search.minutes, bagging, reasons),
+        search_minutes=_search_minutes(recipe.search.minutes, refit or bagging > 1, reasons),
         sampler=recipe.search.sampler, pruner=recipe.search.pruner,
-        ensemble=recipe.model.ensemble, folds=folds, bagging=bagging,
+        ensemble=recipe.model.ensemble, folds=folds, refit=refit, bagging=bagging,
         executor=recipe.compute.executor, workers=workers, threads=threads,
         devices=tuple(devices[i % len(devices)] for i in range(workers)),
         memory_mb_per_worker=memory // max(1, workers // machine.hosts),
@@ -79,7 +79,7 @@ def _objective(recipe: Recipe, task: Task, reasons: list[str]) -> tuple[str, Dir
 
 
 def _families(
-    recipe: Recipe, task: Task, facts: Facts, memory_mb: int, available: Callable[[str], bool], reasons: list[str]
+    recipe: Recipe, task: Task, facts: Facts, memory_mb: int, available: Callable[[str], bool]
 ) -> tuple[tuple[Chosen, ...], Mapping[str, str]]:
     asked = recipe.model.families
     names: Sequence[str] = asked or task.DEFAULT_FAMILIES
@@ -105,8 +105,9 @@ def _families(
                 family.space(facts), family.defaults(facts), recipe.model.overrides.get(name, {}))
             chosen.append(Chosen(name, reason, need, ranges, defaults))
     if not any(c.family != task.BASELINE or not baseline_only for c in chosen):
+        why = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise RecipeError(Mistake(
-            "no-family", "No family can take this problem: " + "; ".join(f"{n}: {why}" for n, why in skipped.items()) + ".",
+            "no-family", f"No family can take this problem: {why}.",
             "Name other families under model.families, or install what is missing.", ("model", "families")))
     return tuple(chosen), skipped
 
@@ -175,8 +176,8 @@ def _workers(
     fitting = max(1, memory_mb // largest.memory_mb)
     per_host = min(slots, fitting)
     if fitting < slots:
-        reasons.append(f"{per_host} of {slots} slots are used: family {largest.family} needs about {largest.memory_mb} MB "
-                       f"and {memory_mb} MB may be used.")
+        reasons.append(f"{per_host} of {slots} slots are used: family {largest.family} needs about "
+                       f"{largest.memory_mb} MB and {memory_mb} MB may be used.")
     workers = min(per_host * machine.hosts, recipe.search.trials)
     where = f" on {machine.hosts} hosts" if machine.hosts > 1 else ""
     reasons.append(f"{workers} worker{'s' * (workers > 1)}{where} with {threads} thread{'s' * (threads > 1)} each "
@@ -184,25 +185,30 @@ def _workers(
     return workers
 
 
-def _bagging(recipe: Recipe, facts: Facts, folds: int, reasons: list[str]) -> int:
-    """On how many folds the winners are refitted; 1 keeps the trials' models."""
+def _refits(recipe: Recipe, facts: Facts, folds: int, reasons: list[str]) -> tuple[bool, int]:
+    """Whether the winners are fitted again on train and validation, and on how many folds besides (1: none)."""
     if folds:
         reasons.append(f"Each trial is fitted on {folds} folds; their mean is the model, so nothing is refitted.")
-        return 1
-    if recipe.model.bagging != "auto":
-        return recipe.model.bagging
+        return False, 1
     rows = facts.rows.get("train", 0) + facts.rows.get("valid", 0)
+    refit, bagging = recipe.model.refit, recipe.model.bagging
+    if refit:
+        reasons.append("The winners are fitted again on train and validation together: more events, same settings.")
+    if bagging != "auto":
+        return refit, bagging
+    if recipe.search.minutes is None or not refit:
+        return refit, 1
     if rows > ROWS_TO_BAG:
-        reasons.append(f"The winners are not refitted: {rows} rows are plenty for one model.")
-        return 1
-    reasons.append(f"The winners are refitted on {AUTO_FOLDS} folds of train and validation together, and averaged.")
-    return AUTO_FOLDS
+        reasons.append(f"They are not bagged over folds: {rows} rows are plenty for one model.")
+        return refit, 1
+    reasons.append(f"While the budget lasts they are also fitted on {AUTO_FOLDS} folds, and all of it is averaged.")
+    return refit, AUTO_FOLDS
 
 
-def _search_minutes(minutes: float | None, bagging: int, reasons: list[str]) -> float | None:
+def _search_minutes(minutes: float | None, refits: bool, reasons: list[str]) -> float | None:
     if minutes is None:
         return None
-    share = SEARCH_SHARE_WITH_REFIT if bagging > 1 else SEARCH_SHARE
+    share = SEARCH_SHARE_WITH_REFIT if refits else SEARCH_SHARE
     reasons.append(f"Of {minutes:g} minutes the search takes at most {minutes * share:.2g}; "
                    "the rest is for the winners.")
     return minutes * share

@@ -16,7 +16,8 @@ from automl_phys.rundir import RunDir
 def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> int:
     """Write the scores of ``source`` to ``target``; gives the number of rows.
 
-    Raises CallError when the run is not finished, DataError when the data do not fit it, RunError when the disk refuses.
+    Raises CallError when the run is not finished, DataError when the data do not fit it, RunError when the disk
+    refuses.
     """
     show.stage("Predict")
     winner = rundir.read_json(run_dir.ensemble, Ensemble)

@@ -176,8 +176,7 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("Sampler, pruner", f"{plan.sampler}, {plan.pruner}"),
         ("Baseline", plan.baseline),
         ("Ensemble", f"of at most {count(plan.ensemble, 'trial')}" if plan.ensemble > 1 else "none"),
-        ("Folds", f"{plan.folds} in the search" if plan.folds else
-            f"{plan.bagging} for the winners" if plan.bagging > 1 else "none"),
+        ("Winners", _again(plan)),
         ("Workers", f"{count(plan.workers, 'worker')} ({plan.executor}), {count(plan.threads, 'thread')} each, "
                     f"{memory(plan.memory_mb_per_worker)} each"),
         ("Devices", ", ".join(plan.devices)),
@@ -189,3 +188,12 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
 def printable(text: str) -> str:
     """Text from a user's file with control characters made visible, so that it cannot steer a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def _again(plan: Plan) -> str:
+    """How the models of the winners are made from their trials."""
+    if plan.folds:
+        return f"the mean over the {plan.folds} folds of the search"
+    told = ["fitted again on train and validation"] if plan.refit else []
+    told += [f"bagged over {plan.bagging} folds"] if plan.bagging > 1 else []
+    return ", ".join(told) or "as they were in the search"

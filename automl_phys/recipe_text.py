@@ -23,7 +23,7 @@ PATH_KEYS: tuple[tuple[str, str], ...] = (("data", "path"),)
 
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
-    "model": {"bagging": 1},
+    "model": {"refit": False, "bagging": 1},
     "report": {"figures": ["png"]},
 }
 """What ``--smoke`` sets, to see in a minute whether everything works; ``--set`` still wins over it."""

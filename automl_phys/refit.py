@@ -1,7 +1,7 @@
-"""The winners: which trials make the ensemble, refitted on folds of train and validation, saved and verified.
+"""The winners: which trials make the ensemble, fitted again on more of the rows, saved and verified.
 
 Takes the trials of a search; gives the ensemble, written to ``model/ensemble.json``. Weights come from predictions on
-rows that the model predicting was not fitted on: the validation rows, or out of fold once all members are refitted. A
+rows that the model predicting was not fitted on: the validation rows, or out of fold once all members are bagged. A
 member there was no time to refit keeps its trial's model. How weights are chosen is :mod:`automl_phys.ensemble`'s work,
 a refit itself :mod:`automl_phys.worker`'s.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -47,9 +47,14 @@ def run(
     baseline = _baseline(plan, trials, ranked)
     members, value = _chosen(plan, run_dir, ranked[:MOST_CANDIDATES])
     notes: list[str] = []
+    if plan.refit:
+        again = _refitted(plan, run_dir, members, _whole_job, executor, show, end, notes)
+        members = tuple(replace(m, folders=again.get(m.trial, m.folders)) for m in members)
     if plan.bagging > 1:
-        bagged = _refitted(plan, run_dir, members, executor, show, end, notes)
-        members = tuple(bagged.get(member.trial, member) for member in members)
+        bagged = _refitted(plan, run_dir, members, _fold_jobs, executor, show, end, notes)
+        kept = again if plan.refit else {}
+        members = tuple(replace(m, folders=(*kept.get(m.trial, ()), *bagged[m.trial])) if m.trial in bagged else m
+                        for m in members)
         if len(bagged) == len(members):
             members, value = _reweighted(plan, run_dir, members)
     refitted = {member.trial: replace(member, weight=1.0) for member in members}
@@ -112,60 +117,72 @@ def _alone(plan: Plan, trial: Trial) -> Member:
     fit = FitDir(Path(trial.job.folder))
     folders = [fit.model(fold) for fold in range(plan.folds)] if plan.folds else [fit.model()]
     return Member(trial.job.family, trial.job.number, 1.0, trial.job.params, tuple(map(str, folders)),
-                  trial.result.seconds)
+                  trial.result.seconds, trial.result.steps)
 
 
 def _refitted(
-    plan: Plan, run_dir: RunDir, members: Sequence[Member], executor: Executor, show: Show, end: float | None,
-    notes: list[str],
-) -> dict[int, Member]:
-    """Members by trial whose refits on all folds were done, heaviest first while there is time."""
+    plan: Plan, run_dir: RunDir, members: Sequence[Member], jobs_of: JobsOf, executor: Executor, show: Show,
+    end: float | None, notes: list[str],
+) -> dict[int, tuple[str, ...]]:
+    """By trial, the saved models of the members whose jobs were all done, heaviest first while there is time."""
     dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
     jobs: dict[int, list[Job]] = {}
     planned_s = 0.0
-    for i, member in enumerate(members):
-        need_s = member.seconds * plan.bagging / plan.workers
-        fold_jobs = _fold_jobs(plan, run_dir, member, i * plan.bagging)
-        if all(dispatch.recorded(job) for job in fold_jobs) or planned_s + need_s <= dispatch.time_left_s():
-            jobs[member.trial] = fold_jobs
+    for index, member in enumerate(members):
+        own = jobs_of(plan, run_dir, member, index)
+        need_s = member.seconds * len(own) / plan.workers
+        if all(dispatch.recorded(job) for job in own) or planned_s + need_s <= dispatch.time_left_s():
+            jobs[member.trial] = own
             planned_s += need_s
     ended: dict[int, Trial] = {}
-    for job in (job for fold_jobs in jobs.values() for job in fold_jobs):
+    for job in (job for own in jobs.values() for job in own):
         before = dispatch.recorded(job)
         if before:
             ended[job.number] = before
         else:
             dispatch.add(job)
     total = len(ended) + dispatch.waiting
-    show.advance(len(ended), total, "refitting on folds")
+    show.advance(len(ended), total, "refits")
     while dispatch.busy:
         ended.update((trial.job.number, trial) for trial in dispatch.collect())
-        show.advance(len(ended), total, "refitting on folds")
-    bagged = {}
+        show.advance(len(ended), total, "refits")
+    done: dict[int, tuple[str, ...]] = {}
     for member in members:
-        fits = [ended[job.number] for job in jobs.get(member.trial, ()) if job.number in ended]
-        done = [fit for fit in fits if fit.result.status == "done"]
-        if len(done) == plan.bagging:
-            bagged[member.trial] = replace(
-                member, folders=tuple(str(FitDir(run_dir.fit(member.trial, fold)).model().relative_to(run_dir.path))
-                                      for fold in range(plan.bagging)),
-                seconds=member.seconds + sum(fit.result.seconds for fit in done))
-        else:
-            failed = next((fit.result.message for fit in fits if fit.result.status == "failed"), "")
-            notes.append(f"Trial {member.trial} ({member.family}) keeps the model of its trial: "
-                         + (f"its refit failed ({failed})." if failed else "there was no time to refit it."))
-    for note in notes:
-        show.say(note)
-    return bagged
+        own = jobs.get(member.trial, [])
+        fits = [ended[job.number] for job in own if job.number in ended]
+        if own and sum(fit.result.status == "done" for fit in fits) == len(own):
+            done[member.trial] = tuple(str(FitDir(Path(job.folder)).model()) for job in own)
+            continue
+        failed = next((fit.result.message for fit in fits if fit.result.status == "failed"), "")
+        what = "on train and validation" if jobs_of is _whole_job else f"on {plan.bagging} folds"
+        notes.append(f"Trial {member.trial} ({member.family}) was not fitted again {what}: "
+                     + (f"that failed ({failed})." if failed else "there was no time."))
+    return done
 
 
-def _fold_jobs(plan: Plan, run_dir: RunDir, member: Member, first: int) -> list[Job]:
-    """One job for each fold; numbered on from the trials, since an executor tells jobs apart by number."""
-    return [Job(plan.trials + first + fold, member.family, member.params, fit_seed(plan.seed, member.trial, fold + 1),
-                plan.threads, plan.devices[0], plan.objective, plan.direction, plan.task, str(run_dir.path),
-                folder=str(run_dir.fit(member.trial, fold).relative_to(run_dir.path)),
-                folds=plan.bagging, fold=fold, fold_seed=plan.seed)
-            for fold in range(plan.bagging)]
+JobsOf: TypeAlias = Callable[[Plan, RunDir, Member, int], list[Job]]
+"""The jobs that fit a member again; the number tells members apart."""
+
+
+def _whole_job(plan: Plan, run_dir: RunDir, member: Member, index: int) -> list[Job]:
+    """One job, on train and validation together. Job numbers go on from the trials'."""
+    return [_again(plan, run_dir, member, plan.trials + index, run_dir.fit(member.trial), 0, steps=member.steps)]
+
+
+def _fold_jobs(plan: Plan, run_dir: RunDir, member: Member, index: int) -> list[Job]:
+    """One job for each fold."""
+    first = plan.trials + plan.ensemble + index * plan.bagging
+    return [_again(plan, run_dir, member, first + fold, run_dir.fit(member.trial, fold), fold + 1,
+                   folds=plan.bagging, fold=fold) for fold in range(plan.bagging)]
+
+
+def _again(
+    plan: Plan, run_dir: RunDir, member: Member, number: int, folder: Path, variant: int,
+    steps: int = 0, folds: int = 0, fold: int | None = None,
+) -> Job:
+    return Job(number, member.family, member.params, fit_seed(plan.seed, member.trial, variant), plan.threads,
+               plan.devices[0], plan.objective, plan.direction, plan.task, str(run_dir.path),
+               folder=str(folder.relative_to(run_dir.path)), folds=folds, fold=fold, fold_seed=plan.seed, steps=steps)
 
 
 def _verify(run_dir: RunDir, result: Ensemble, show: Show) -> None:

@@ -1,6 +1,6 @@
 """The problems that a job is fitted and judged on, and the rows of several of them put together.
 
-Takes a job; gives the prepared problem, all its folds, or one of them, as the job says. Fitting is
+Takes a job; gives the prepared problem, all of it as train, all its folds, or one of them, as the job says. Fitting is
 :mod:`automl_phys.worker`'s work.
 """
 
@@ -22,6 +22,8 @@ from automl_phys.rundir import RunDir
 def problems(job: Job, run_dir: Path) -> Sequence[Problem]:
     """What ``job`` is fitted on, one after the other. ``run_dir`` is where the run is now."""
     whole = _load(job.task, RunDir(run_dir).problem)
+    if job.steps:
+        return (whole.whole(),)
     if not job.folds:
         return (whole,)
     folds = whole.resamples(job.folds, job.fold_seed)

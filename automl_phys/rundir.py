@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -126,9 +126,9 @@ class RunDir:
         """Folder of one trial: ``job.json``, ``result.json``, ``valid.npy``, ``model/``."""
         return self.trials / f"{number:05d}"
 
-    def fit(self, trial: int, fold: int) -> Path:
-        """Folder of a winner's refit on one fold, with the files of a trial."""
-        return self.model / "fits" / f"{trial:05d}-{fold}"
+    def fit(self, trial: int, fold: int | None = None) -> Path:
+        """Folder of a winner's refit, on train and validation together or on one fold, with the files of a trial."""
+        return self.model / "fits" / (f"{trial:05d}" if fold is None else f"{trial:05d}-{fold}")
 
     def report(self, suffix: str) -> Path:
         return self.path / f"report.{suffix}"
@@ -150,7 +150,8 @@ def atomic(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be where nothing can be
+            temporary.unlink(missing_ok=True)
 
 
 def point_to(link: Path, name: str) -> None:
@@ -162,7 +163,8 @@ def point_to(link: Path, name: str) -> None:
     except OSError as error:
         raise disk_error(error, link) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be where nothing can be
+            temporary.unlink(missing_ok=True)
 
 
 def disk_error(error: OSError, path: Path) -> RunError:

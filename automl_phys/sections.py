@@ -228,8 +228,11 @@ class Model(Section):
     """Kinds of model to try. Default: what the planner finds fit for the data."""
     ensemble: Annotated[int, Field(ge=1, le=1000)] = 12
     """Most members of the weighted average of the best trials; 1 keeps the single best."""
+    refit: bool = True
+    """Fit the winners again on train and validation rows together, for as many steps as were best in the search."""
     bagging: Literal["auto"] | Annotated[int, Field(ge=1, le=20)] = "auto"
-    """Folds over train and validation rows on which winners are refitted and averaged; 1 keeps the trials' models."""
+    """Folds of train and validation rows on which winners are fitted besides, all of it averaged; 1: none.
+    auto: 5 where a budget in minutes leaves time."""
 
     @property
     def overrides(self) -> dict[str, dict[str, Any]]:

@@ -171,6 +171,11 @@ class TableProblem:
                              {"train": np.delete(every, pick), "valid": pick, "test": self.picks["test"]})
                 for pick in valid]
 
+    def whole(self) -> TableProblem:
+        """The rows of train and valid together, as train and again as valid; the same test."""
+        known: Pick = slice(0, sum(self.stored.facts.rows[part] for part in ("train", "valid")))
+        return TableProblem(self.folder, self.stored, {"train": known, "valid": known, "test": self.picks["test"]})
+
     @cached_property
     def _target(self) -> NDArray[Any]:
         return self._load("target")

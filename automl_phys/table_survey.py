@@ -74,7 +74,8 @@ def survey(data: LabelledTable, folder: Path, seed: int) -> Survey:
     files = table_read.find(data.path, data.builtin, folder)
     roles, notes, mistakes = table_roles.assign(data, files)
     kinds = files.header.columns
-    deciding = [c for c in (roles.target, roles.weight, roles.group, roles.part) if c and kinds.get(c, "other") != "other"]
+    named = (roles.target, roles.weight, roles.group, roles.part)
+    deciding = [c for c in named if c and kinds.get(c, "other") != "other"]
     columns, file_rows = table_read.whole(files, list(dict.fromkeys(deciding)))
     rows = sum(file_rows)
     classes, codes = Classes((), {}, None), np.zeros(rows, np.int32)

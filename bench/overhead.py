@@ -31,6 +31,7 @@ data: {{builtin: jets, target: label, exclude: [event_id, weight]}}
 model:
   families: [mlp]
   ensemble: 1
+  refit: false
   bagging: 1
   mlp: {{layers: [128, 128, 128], activation: silu, numbers: robust, embedding: none, normalisation: none,
         members: 1, dropout: 0.2, label_smoothing: 0.0, learning_rate: 2e-3, schedule: cosine, weight_decay: 0.05,

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def print_row(name: str, target: Any, probabilities: Any, seconds: float) -> Non
     if probabilities is None:
         return
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    scores = {
+    scores: dict[str, Callable[[Any], float]] = {
         "auc": lambda rows: roc_auc_score(target[rows], probabilities[rows], multi_class="ovr"),
         "log_loss": lambda rows: log_loss(target[rows], probabilities[rows], labels=[0, 1, 2]),
         "accuracy": lambda rows: accuracy_score(target[rows], probabilities[rows].argmax(axis=1)),

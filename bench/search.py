@@ -41,6 +41,7 @@ AMPLE_MB = 100_000
 class Quiet:
     """Shows nothing."""
 
+    def begin(self, plan: Plan, folder: Path) -> None: ...
     def stage(self, title: str) -> None: ...
     def say(self, text: str) -> None: ...
     def advance(self, done: int, total: int, text: str = "") -> None: ...
@@ -60,7 +61,8 @@ def main() -> None:
 def share_the_work(scratch: Path, count: int) -> None:
     done = {}
     for workers in (1, 2):
-        trials, seconds = searched(scratch / f"workers-{workers}", JETS.format(model=MIXED, trials=count, workers=workers))
+        text = JETS.format(model=MIXED, trials=count, workers=workers)
+        trials, seconds = searched(scratch / f"workers-{workers}", text)
         done[workers] = (trials, 60 * count / seconds)
         print(f"{workers} worker{'s' * (workers > 1)}: {60 * count / seconds:6.1f} trials a minute")
     values = [[(t.job.params, t.result.value) for t in trials] for trials, _ in done.values()]

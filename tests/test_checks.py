@@ -54,7 +54,7 @@ def trial(number, status="done", message=""):
 def seen(tmp_path):
     problem = table(tmp_path)
     plan = Plan("x", "classify", problem.facts(), (Chosen("linear", "", 1, SPACE, ()),), {}, "linear", "log_loss", "minimize",
-                10, None, None, "tpe", "none", 1, 0, 0, "inline", 1, 1, ("cpu",), 100, "jax", 0, ())
+                10, None, None, "tpe", "none", 1, 0, False, 1, "inline", 1, 1, ("cpu",), 100, "jax", 0, ())
     member = Member("linear", 3, 1.0, {"C": 1.0, "dropout": 0.2, "kind": "a"}, ("m",))
     winner = Score("w", "winner", METRICS, Estimate(0.1, 0.09, 0.11))
     return Seen(plan, tuple(trial(n) for n in range(10)), Ensemble((member,), {"baseline": member}, "log_loss", 0.5),

@@ -37,7 +37,7 @@ def drain(executor, count, seconds=20):
 
 
 def processes():
-    """This process's children, but for multiprocessing's own resource tracker."""
+    """Children of this process, but for multiprocessing's own resource tracker."""
     return [p for p in psutil.Process().children(recursive=True) if "resource_tracker" not in " ".join(p.cmdline())]
 
 
@@ -72,6 +72,13 @@ def test_each_process_has_its_own_environment_and_threads(trials, tmp_path, monk
         results, _ = drain(executor, 2)
     assert {r.message for r in results} == {"colour 0", "colour 1"}
     assert {r.value for r in results} == {1.0}
+
+
+def test_nothing_else_in_a_worker_draws_from_the_random_numbers_of_a_trial(trials, tmp_path):
+    with open_one("dask", trials.seeds_and_waits, tmp_path, workers=1) as executor:
+        executor.submit(job(0))
+        (result,), _ = drain(executor, 1)
+    assert result.value == 1.0
 
 
 def test_a_process_that_dies_once_is_unlucky_twice_it_is_the_trial_s_fault(trials, tmp_path):

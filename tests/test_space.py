@@ -1,5 +1,6 @@
 """Spaces: what a recipe's overrides do, conditions, the grid, and the way to Optuna and back."""
 
+import itertools
 import math
 
 import optuna
@@ -98,7 +99,7 @@ def test_the_grid_has_every_combination_that_exists_once() -> None:
     assert len(points) == (1 + 2 * space.GRID_LEVELS) * 2
     assert all(space.inside(point, small) for point in points)
     strengths = sorted({p["strength"] for p in points if "strength" in p})
-    ratios = [b / a for a, b in zip(strengths, strengths[1:], strict=False)]
+    ratios = [b / a for a, b in itertools.pairwise(strengths)]
     assert strengths[0] == pytest.approx(1e-4)
     assert strengths[-1] == pytest.approx(1e2)
     assert all(math.isclose(r, ratios[0]) for r in ratios)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import random
 import signal
 import sys
 import time
@@ -204,13 +205,20 @@ def _carry_out(trial: TrialFunction, job: Job) -> Result:
 
 
 def dask_setup(worker: object) -> None:
-    """In the worker, called by Dask before any trial: what libraries print goes to the run's log, NumPy's BLAS, which
-    Dask imports before it sets the environment, gets its number of threads, and Ctrl-C is left to the parent.
+    """In the worker, called by Dask before any trial: make the process one that repeats, and keeps quiet.
+
+    NumPy's BLAS, which Dask imports before it sets the environment, gets its number of threads. Dask's own threads get
+    random numbers of their own: they would draw from the state that a trial has seeded, and that Keras draws from.
+    Ctrl-C is left to the parent. What libraries print goes to the run's log.
     """
     from threadpoolctl import threadpool_limits
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(int(os.environ[THREADS_VARIABLE]))
+    own = random.Random()  # noqa: S311 - no secret
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("dask", "distributed", "tornado") and getattr(module, "random", None) is random:
+            vars(module)["random"] = own
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -26,6 +26,8 @@ TEXT = "boosted decision trees: strong on tables, little tuning"
 MAX_TREES = 4000
 PATIENCE = 40
 WATCH_EVERY = 10
+MORE_TREES = 1.1
+"""Trees of a refit over those of the trial: more events bear a few more before they are overfitted."""
 MAX_COLUMNS_FOR_RATIOS = 24
 
 
@@ -164,10 +166,13 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
         return []
 
     curves: dict[str, dict[str, list[float]]] = {}
+    recording = lightgbm.record_evaluation(curves)
+    stopping = [] if job.steps else [lightgbm.early_stopping(PATIENCE, verbose=False)]
     booster = lightgbm.train(
-        settings, train, MAX_TREES, valid_sets=[train, valid], valid_names=["train", "valid"], feval=follow,
-        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False), lightgbm.record_evaluation(curves)])
-    fitted = BoostedTrees(booster, outputs, ratios, booster.best_iteration, _history(curves))
+        settings, train, round(MORE_TREES * job.steps) or MAX_TREES, valid_sets=[train, valid],
+        valid_names=["train", "valid"], feval=follow, callbacks=[recording, *stopping])
+    kept = booster.current_iteration() if job.steps else booster.best_iteration
+    fitted = BoostedTrees(booster, outputs, ratios, kept, _history(curves))
     watch(step + 1, fitted.predict(problem.valid))
     return fitted
 

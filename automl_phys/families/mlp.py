@@ -126,7 +126,8 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
 
     training = keras_fit.Training(
         epochs=values["epochs"], batch_size=values["batch_size"], learning_rate=values["learning_rate"],
-        schedule=values["schedule"], weight_decay=values["weight_decay"], patience=max(8, values["epochs"] // 3))
+        schedule=values["schedule"], weight_decay=values["weight_decay"], patience=max(8, values["epochs"] // 3),
+        stop_after=job.steps)
     course = keras_fit.fit(network, head(values["label_smoothing"]), encoded(problem.train), encoded(problem.valid),
                            training, job.seed, watch)
     raw = [keras.Input(shape=i.shape[1:], dtype=i.dtype, name=i.name) for i in (*encoder.inputs, *network.inputs[1:])]

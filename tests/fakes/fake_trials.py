@@ -1,6 +1,7 @@
 """Trial functions for tests of executors, importable by worker processes."""
 
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -54,3 +55,11 @@ def noisy(job, report):
     os.write(1, b"to standard output\n")
     os.write(2, b"to standard error\n")
     return quick(job, report)
+
+
+def seeds_and_waits(job, report):
+    """1 when the state of ``random`` is after a while what it was."""
+    random.seed(job.seed)
+    before = random.getstate()
+    time.sleep(1.5)  # three heartbeats
+    return Result(job.number, "done", float(random.getstate() == before), 0.0)

@@ -180,7 +180,7 @@ def plan(*families: str, **changes: Any) -> Plan:
     made = Plan(
         name="fake", task="fake", facts=FACTS, families=chosen, skipped={}, baseline=families[0], objective="mse",
         direction="minimize", trials=12, minutes=None, search_minutes=None, sampler="tpe", pruner="none", ensemble=3,
-        folds=0, bagging=1, executor="inline", workers=1, threads=1, devices=("cpu",), memory_mb_per_worker=1000,
+        folds=0, refit=False, bagging=1, executor="inline", workers=1, threads=1, devices=("cpu",), memory_mb_per_worker=1000,
         framework="jax", seed=7, reasons=())
     return replace(made, **changes)
 
@@ -195,6 +195,9 @@ class Silent:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.events: list[object] = []
+
+    def begin(self, plan: Plan, folder: Path) -> None:
+        pass
 
     def stage(self, title: str) -> None:
         self.said.append(title)
