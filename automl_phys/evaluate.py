@@ -60,9 +60,10 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
 
     wanted: list[tuple[str, Literal["winner", "member", "baseline"], tuple[Member, ...]]] = [
         (winner_name(chosen.members), "winner", chosen.members)]
+    baseline = chosen.singles["baseline"]
     wanted += [(f"best {_spoken(name)}", "member", (single,)) for name, single in chosen.singles.items()
-               if name != "baseline"]
-    wanted.append((f"{_spoken(plan.baseline)} baseline", "baseline", (chosen.singles["baseline"],)))
+               if single.folders != baseline.folders]
+    wanted.append((f"{_spoken(plan.baseline)} baseline", "baseline", (baseline,)))
     found = []
     for done, (name, role, members) in enumerate(wanted):
         show.advance(done, len(wanted), name)

@@ -90,7 +90,7 @@ def metrics(evaluation: Evaluation) -> contracts.Table:
     return contracts.Table(
         "Metrics on the test set, with 68 % intervals", ("metric", "value"),
         tuple((metric(name), estimate(one)) for name, one in found),
-        note="; ".join(f"{metric(name)}: {one.note}" for name, one in found if one.note))
+        note="How each interval was had stands in the report.")
 
 
 def _first(figures: Sequence[Figure], beginning: str, kind: str) -> Figure | None:
