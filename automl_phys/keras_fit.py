@@ -267,7 +267,8 @@ def _fit_keras(
                 best = network.get_weights()
             self.model.stop_training = curve.ended
 
-    network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=min(32, steps))
+    many = min(32, steps) if keras.backend.backend() == "tensorflow" else 1  # torch takes one step at a time
+    network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=many)
     network.fit(list(train.inputs), train.target, sample_weight=train.weight, batch_size=training.batch_size,
                 epochs=training.epochs, shuffle=True, verbose=0, callbacks=[AfterEpoch()])
     return best

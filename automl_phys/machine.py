@@ -7,6 +7,7 @@ the box holds. Imports no heavy library: GPUs are asked of ``nvidia-smi``.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -85,6 +86,14 @@ def visible(models: Sequence[str], asked: str | None) -> tuple[str, ...]:
     return tuple(names)
 
 
+def cache_folder() -> Path:
+    """Where this user's compiled code is kept. One folder for each kind of processor: a home folder may be shared by
+    machines that do not understand each other's instructions."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kind = hashlib.sha256(f"{platform.machine()} {_cpu_model()} {_cpu_flags()}".encode()).hexdigest()[:12]
+    return home / "automl-phys" / kind
+
+
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:
     """Folders of the control groups that bind this process, of both versions, from the innermost outwards."""
     table = root / "proc/self/cgroup"
@@ -107,6 +116,12 @@ def _cpu_model() -> str:
     table = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.+)", table.read_text()) if table.exists() else None
     return found[1] if found else platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> str:
+    table = Path("/proc/cpuinfo")
+    found = re.search(r"(?:flags|Features)\s*:\s*(.+)", table.read_text()) if table.exists() else None
+    return found[1] if found else ""
 
 
 def _packages() -> dict[str, str]:

@@ -103,6 +103,8 @@ def _families(
                 reason = "the baseline, tried once" if baseline_only else f"{reason}; its first trial is the baseline"
             ranges, defaults = space.override(
                 family.space(facts), family.defaults(facts), recipe.model.overrides.get(name, {}))
+            if name == task.BASELINE and baseline_only:
+                ranges, defaults = space.pin(ranges, defaults[0]), defaults[:1]
             chosen.append(Chosen(name, reason, need, ranges, defaults))
     if not any(c.family != task.BASELINE or not baseline_only for c in chosen):
         why = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())

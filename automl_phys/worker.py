@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
 import random
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import pruning, registry, resampling
+from automl_phys import machine, pruning, registry, resampling
 from automl_phys.contracts import Fitted, Job, OutOfTime, Progress, Pruned, Result, Status, Task
 from automl_phys.rundir import FitDir, write_json, write_text
 
@@ -41,9 +40,8 @@ def environment(threads: int, device: str, framework: str) -> dict[str, str]:
     xla = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" if threads == 1 else ""
     return {
         "CUDA_VISIBLE_DEVICES": "-1" if on_cpu else device.rpartition(":")[2],
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # numbered as nvidia-smi does
         "JAX_PLATFORMS": "cpu" if on_cpu else "",
-        "JAX_COMPILATION_CACHE_DIR": str(_cache_folder() / "jax"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         "KERAS_BACKEND": framework,
         "OMP_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),
@@ -52,6 +50,10 @@ def environment(threads: int, device: str, framework: str) -> dict[str, str]:
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": "1",
         "XLA_FLAGS": xla,
+        # A network compiled once is compiled for all workers and later runs: a fifth off a small network's fit.
+        "JAX_COMPILATION_CACHE_DIR": str(machine.cache_folder() / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -139,12 +141,6 @@ def _score(task: Task, job: Job, part: Any, predictions: Array, where: str) -> f
     if not np.isfinite(value):
         raise FloatingPointError(f"{job.objective} is {value}{where}")
     return value
-
-
-def _cache_folder() -> Path:
-    """Of this user on this machine: what was compiled for one processor need not run on another."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "automl-phys" / platform.node()
 
 
 def _one_line(error: Exception) -> str:

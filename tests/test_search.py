@@ -84,7 +84,7 @@ from pathlib import Path
 import fakes
 import test_search
 if __name__ == "__main__":
-    plan = fakes.plan("line", "slow_line", trials=40, workers=2)
+    plan = fakes.plan("line", "slow_line", trials=24, workers=2)
     test_search.do(fakes, plan, sys.argv[1], "dask")
 """
 
@@ -94,9 +94,9 @@ def test_killed_at_any_moment_and_resumed_a_search_ends_as_if_nothing_had_been(f
     script.write_text(KILLED)
     here = Path(__file__).parent
     path = os.pathsep.join([str(here / "fakes"), str(here)])
-    plan = fakes.plan("line", "slow_line", trials=40, workers=2)
+    plan = fakes.plan("line", "slow_line", trials=24, workers=2)
     run = tmp_path / "run"
-    for kills in (3, 15):
+    for kills in (3, 12):
         with subprocess.Popen([sys.executable, script, run], env={**os.environ, "PYTHONPATH": path}) as process:
             wait_for(lambda kills=kills: len(list(run.glob("trials/*/result.json"))) >= kills, 20)
             workers = children(process.pid)
@@ -107,7 +107,7 @@ def test_killed_at_any_moment_and_resumed_a_search_ends_as_if_nothing_had_been(f
     before = {f: f.stat().st_mtime_ns for f in run.glob("trials/*/result.json")}
     resumed, _ = do(fakes, plan, run, "dask")
     whole, _ = do(fakes, plan, tmp_path / "whole")
-    assert interrupted < 40
+    assert interrupted < 24
     assert numbers(resumed) == numbers(whole)
     assert all(f.stat().st_mtime_ns == at for f, at in before.items()), "a finished trial was done twice"
     values = [[json.loads(f.read_text())["value"] for f in sorted(d.glob("trials/*/result.json"))]

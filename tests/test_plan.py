@@ -1,0 +1,109 @@
+"""The planner is a pure function: golden plans for made-up machines, and the rules they rest on.
+
+After a change that is meant: ``python tests/test_plan.py`` writes the golden plans anew; read the difference.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from automl_phys import plan, recipe, rundir
+from automl_phys.contracts import Facts, Machine, Plan
+from automl_phys.errors import RecipeError
+
+GOLDEN = Path(__file__).parent / "plans"
+JETS = Facts("table", {"train": 24_000, "valid": 8000, "test": 8000},
+             {"numbers": 19, "categories": 0, "outputs": 3, "weighted": 1, "folds": 0})
+MANY = Facts("table", {"train": 6_000_000, "valid": 2_000_000, "test": 2_000_000},
+             {"numbers": 28, "categories": 0, "outputs": 2, "weighted": 0, "folds": 0})
+LAPTOP = Machine(cores=8, memory_mb=16_000)
+TWO_GPUS = Machine(cores=32, memory_mb=128_000, gpus=("gpu:0", "gpu:1"))
+CLUSTER = Machine(cores=16, memory_mb=64_000, hosts=20)
+CASES = {"laptop": (JETS, LAPTOP, ""), "two_gpus": (JETS, TWO_GPUS, ""),
+         "cluster": (MANY, CLUSTER, "search: {trials: 400, minutes: 120, objective: roc_auc}\n")}
+
+
+def wanted(more: str = "") -> recipe.Recipe:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "higgs.yaml"
+        path.write_text(f"recipe: 1\ntask: classify\ndata: {{builtin: jets, target: label}}\nseed: 7\n{more}")
+        return recipe.load(path)
+
+
+def made(case: str) -> Plan:
+    facts, machine, more = CASES[case]
+    return plan.make(wanted(more), facts, machine, lambda package: True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case: str) -> None:
+    assert rundir.as_json(made(case)) == (GOLDEN / f"{case}.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_plan_round_trips(case: str, tmp_path: Path) -> None:
+    rundir.write_json(tmp_path / "plan.json", made(case))
+    assert rundir.read_json(tmp_path / "plan.json", Plan) == made(case)
+
+
+def test_threads_do_not_depend_on_workers() -> None:
+    """Or the numbers would, by the order in which floating-point sums are taken."""
+    threads = {plan.make(wanted(f"compute: {{workers: {n}}}\n"), facts, LAPTOP).threads
+               for n in (1, 2, 8) for facts in (JETS,)}
+    assert threads == {1}
+
+
+def test_a_family_that_does_not_fit_or_is_not_installed_is_left_out_with_its_reason() -> None:
+    small = plan.make(wanted("compute: {memory: 900 MB}\n"), JETS, LAPTOP)
+    assert "mlp" in small.skipped and "900 MB" in small.skipped["mlp"]
+    bare = plan.make(wanted(), JETS, LAPTOP, lambda package: package != "lightgbm")
+    assert bare.skipped == {"boosted_trees": "needs lightgbm, not installed here"}
+    with pytest.raises(RecipeError, match="No family can take this problem"):
+        plan.make(wanted("model: {families: [mlp]}\n"), JETS, LAPTOP, lambda package: package != "keras")
+
+
+def test_the_baseline_stands_beside_a_recipe_that_does_not_name_it() -> None:
+    alone = plan.make(wanted("model: {families: [mlp]}\n"), JETS, LAPTOP)
+    baseline = next(chosen for chosen in alone.families if chosen.family == "linear")
+    assert baseline.reason == "the baseline, tried once" and len(baseline.defaults) == 1
+
+
+def test_gpus_asked_for_must_be_there() -> None:
+    one = plan.make(wanted("compute: {gpus: [1], trials_per_gpu: 2}\n"), JETS, TWO_GPUS)
+    assert one.devices == ("gpu:1", "gpu:1") and one.framework == "tensorflow"
+    assert plan.make(wanted("compute: {gpus: none}\n"), JETS, TWO_GPUS).devices[0] == "cpu"
+    for machine in (TWO_GPUS, LAPTOP):
+        with pytest.raises(RecipeError) as caught:
+            plan.make(wanted("compute: {gpus: [5]}\n"), JETS, machine)
+        assert caught.value.mistakes[0].code == "no-such-gpu"
+
+
+def test_fewer_workers_where_memory_is_short() -> None:
+    short = plan.make(wanted("compute: {memory: 3 GB}\n"), JETS, LAPTOP)
+    assert short.workers == 2 and any("2 of 8 slots" in reason for reason in short.reasons)
+
+
+def test_winners_are_bagged_only_while_a_budget_lasts() -> None:
+    assert (plan.make(wanted(), JETS, LAPTOP).refit, plan.make(wanted(), JETS, LAPTOP).bagging) == (True, 1)
+    timed = plan.make(wanted("search: {minutes: 10}\n"), JETS, LAPTOP)
+    assert timed.bagging == plan.AUTO_FOLDS and timed.search_minutes == 5
+    folds = plan.make(wanted(), Facts("table", JETS.rows, {**JETS.sizes, "folds": 4}), LAPTOP)
+    assert (folds.refit, folds.bagging, folds.folds) == (False, 1, 4)
+
+
+def test_planning_on_parquet_needs_no_tensorflow() -> None:
+    code = ("import sys; from automl_phys.cli import main; assert main(['plan', 'recipes/classify-jets.yaml']) == 0\n"
+            "heavy = {'tensorflow', 'keras', 'jax', 'torch', 'sklearn', 'lightgbm', 'optuna'} & set(sys.modules)\n"
+            "assert not heavy, heavy")
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    for name in CASES:
+        (GOLDEN / f"{name}.json").write_text(rundir.as_json(made(name)), encoding="utf-8")
