@@ -32,7 +32,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show) -> RunDir:
 
     A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound.
     """
-    from automl_phys import diagnose, evaluate, prepare, refit, search, worker
+    from automl_phys import diagnose, evaluate, prepare, refit, search, verify, worker
 
     began = time.monotonic()
     show.stage("Plan")
@@ -45,7 +45,8 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show) -> RunDir:
         with closing(_open_executor(decided, run_dir, worker.run_trial)) as executor:
             trials = search.run(decided, run_dir, executor, show, _end(began, decided.search_minutes))
             refit.run(decided, run_dir, trials, executor, show, _end(began, decided.minutes))
-    evaluate.run(decided, run_dir, show)
+    with verify.beside(run_dir, show):
+        evaluate.run(decided, run_dir, show)
     diagnose.run(decided, run_dir, show)
     render(run_dir, wanted.report.formats, wanted.report.figures, show)
     return run_dir

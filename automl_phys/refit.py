@@ -1,4 +1,4 @@
-"""The winners: which trials make the ensemble, fitted again on more of the rows, saved and verified.
+"""The winners: which trials make the ensemble, fitted again on more of the rows.
 
 Takes the trials of a search; gives the ensemble, written to ``model/ensemble.json``. Weights come from predictions on
 rows that the model predicting was not fitted on: the validation rows, or out of fold once all members are bagged. A
@@ -8,8 +8,6 @@ a refit itself :mod:`automl_phys.worker`'s.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from automl_phys import ensemble, registry, resampling, verify
+from automl_phys import ensemble, registry, resampling
 from automl_phys.contracts import Ensemble, Executor, Job, Member, Plan, Show, Trial
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
@@ -31,16 +29,13 @@ if TYPE_CHECKING:
 MOST_CANDIDATES = 30
 """Trials, best first, that may enter the ensemble: the rest only cost time."""
 
-TOLERANCE = 1e-5
-"""How much a saved model's predictions may differ from those at the time of the fit."""
-
 
 def run(
     plan: Plan, run_dir: RunDir, trials: Sequence[Trial], executor: Executor, show: Show, end: float | None
 ) -> Ensemble:
-    """Choose, refit until ``end`` (of ``time.monotonic``; None: no end), write and verify the ensemble.
+    """Choose, refit until ``end`` (of ``time.monotonic``; None: no end), write the ensemble.
 
-    Raises RunError when the baseline failed, or a saved model does not reproduce its predictions in a new process.
+    Raises RunError when the baseline failed.
     """
     show.stage("Ensemble")
     ranked = _ranked(plan, trials)
@@ -61,10 +56,8 @@ def run(
     best = {trial.job.family: _alone(plan, trial) for trial in reversed(ranked)}
     singles = {family: refitted.get(single.trial, single) for family, single in best.items()}
     result = Ensemble(members, {**singles, "baseline": _alone(plan, baseline)}, plan.objective, value, tuple(notes))
-    _verify(run_dir, result, show)
     write_json(run_dir.ensemble, result)  # last: its being there says that the stage is done
-    show.say(f"{len(members)} member{'s' * (len(members) > 1)}: validation {plan.objective} {value:.5g}. "
-             "The saved models were loaded in a new process and predict the same.")
+    show.say(f"{len(members)} member{'s' * (len(members) > 1)}: validation {plan.objective} {value:.5g}.")
     return result
 
 
@@ -183,21 +176,3 @@ def _again(
     return Job(number, member.family, member.params, fit_seed(plan.seed, member.trial, variant), plan.threads,
                plan.devices[0], plan.objective, plan.direction, plan.task, str(run_dir.path),
                folder=str(folder.relative_to(run_dir.path)), folds=folds, fold=fold, fold_seed=plan.seed, steps=steps)
-
-
-def _verify(run_dir: RunDir, result: Ensemble, show: Show) -> None:
-    """Have every model predict again in a new process, with this one's environment."""
-    show.say("Loading the saved models in a new process.")
-    members = (*result.members, *result.singles.values())
-    fits = sorted({verify.fit_of(run_dir, folder) for member in members for folder in member.folders})
-    command = [sys.executable, "-m", verify.__name__, str(run_dir.path), *fits]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
-    if found.returncode:
-        last = found.stderr.strip().splitlines()[-1:] or [f"exit code {found.returncode}"]
-        raise RunError(Mistake("not-reloadable", f"A saved model cannot be loaded in a new process: {last[0]}",
-                               f"This is a bug; please report it with {run_dir.model}."))
-    wrong = verify.mismatches(run_dir, TOLERANCE)
-    if wrong:
-        text = ", ".join(f"{fit} by {by:.2g}" for fit, by in wrong.items())
-        raise RunError(Mistake("not-reproduced", f"Saved models predict otherwise in a new process: {text}.",
-                               f"More than {TOLERANCE:g} cannot be trusted; please report it with {run_dir.model}."))

@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from importlib import resources
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import __version__, figures, readable, rundir
+from automl_phys import __version__, figures, machine, readable, rundir
 from automl_phys.contracts import Ensemble, Estimate, Evaluation, Figure, Finding, Job, Plan, Result, Show, Table, Trial
 from automl_phys.rundir import RunDir
 
@@ -28,6 +32,10 @@ CARDS = 6
 
 SEARCH_SECTION = "Search"
 """Figures of this section stand with the table of trials."""
+
+MOST_PROCESSES = 4
+FIGURES_PER_PROCESS = 8
+"""Fewer are drawn sooner than another process has imported matplotlib."""
 
 LONG_CELL = 28
 """Characters beyond which a cell's text may be broken into lines."""
@@ -48,16 +56,33 @@ def run(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], 
     content["figure_formats"] = files
     shown: tuple[Figure, ...] = content["evaluation"].figures
     drawn: dict[str, str] = {}
-    for number, figure in enumerate(shown, start=1):
-        figures.draw(figure, run_dir.figures, files)
-        if "html" in formats:
-            drawn[figure.name] = figures.svg(figure)
-        show.advance(number, len(shown), "figures")
+    draw = partial(_draw, run_dir.figures, files, "html" in formats)
+    with _several_processes(len(shown)) as each:
+        for number, (figure, svg) in enumerate(zip(shown, each(draw, shown), strict=True), start=1):
+            drawn[figure.name] = svg
+            show.advance(number, len(shown), "figures")
     paths = [run_dir.report(SUFFIXES[name]) for name in formats]
     for path in paths:
         rundir.write_text(path, _page(path.suffix, content, drawn))
     show.say(f"The report is {paths[0] if paths else run_dir.figures}.")
     return paths[0] if paths else run_dir.figures
+
+
+def _draw(folder: Path, files: Sequence[str], inline: bool, figure: Figure) -> str:
+    """Write a figure's files; give it as SVG when it is to stand ``inline`` in a page."""
+    figures.draw(figure, folder, files)
+    return figures.svg(figure) if inline else ""
+
+
+@contextmanager
+def _several_processes(count: int) -> Iterator[Callable[..., Iterable[str]]]:
+    """A ``map`` over as many processes as pay for ``count`` drawings; matplotlib draws one at a time in each."""
+    processes = min(machine.cores(), MOST_PROCESSES, count // FIGURES_PER_PROCESS)
+    if processes < 2:
+        yield map
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield pool.map
 
 
 def read_trials(run_dir: RunDir) -> tuple[Trial, ...]:

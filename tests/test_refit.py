@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from automl_phys import ensemble, refit, registry, search, worker
+from automl_phys import ensemble, refit, registry, search, verify, worker
 from automl_phys.contracts import Ensemble
 from automl_phys.errors import RunError
 from automl_phys.rundir import RunDir, read_json
@@ -20,7 +20,10 @@ def do(fakes, plan, folder, end=None):
         fakes.write_problem(run)
     with closing(registry.load("executors", "inline").open_executor((), run.path, worker.run_trial)) as executor:
         trials = search.run(plan, run, executor, show, None)
-        return refit.run(plan, run, trials, executor, show, end), trials
+        chosen = refit.run(plan, run, trials, executor, show, end)
+    with verify.beside(run, show):
+        pass
+    return chosen, trials
 
 
 def test_what_is_written_is_what_predicts(fakes, tmp_path):
@@ -88,14 +91,15 @@ def test_a_model_that_predicts_otherwise_in_a_new_process_fails_the_run(fakes, t
     with pytest.raises(RunError, match="predict otherwise in a new process") as caught:
         do(fakes, fakes.plan("drifting", trials=2), tmp_path)
     assert caught.value.mistakes[0].code == "not-reproduced"
-    assert not RunDir(tmp_path).ensemble.exists()
+    with pytest.raises(RunError, match="predict otherwise"):  # and does so again on resume
+        do(fakes, fakes.plan("drifting", trials=2), tmp_path)
     assert max(json.loads(RunDir(tmp_path).verified.read_text()).values()) == pytest.approx(1e-3, rel=1e-2)
 
 
 def test_a_model_that_cannot_be_loaded_fails_the_run(fakes, tmp_path):
     plan = fakes.plan("line", trials=2)
     do(fakes, plan, tmp_path)
-    RunDir(tmp_path).ensemble.unlink()
+    RunDir(tmp_path).verified.unlink()
     for file in tmp_path.rglob("line.json"):
         file.unlink()
     with pytest.raises(RunError, match="cannot be loaded in a new process: FileNotFoundError"):
@@ -105,3 +109,18 @@ def test_a_model_that_cannot_be_loaded_fails_the_run(fakes, tmp_path):
 def test_a_baseline_that_failed_is_an_error_with_its_reason(fakes, tmp_path):
     with pytest.raises(RunError, match="raising, has no finished trial: ValueError: the matrix is singular"):
         do(fakes, fakes.plan("raising", "line", trials=4), tmp_path)
+
+
+def test_winners_are_fitted_again_on_train_and_validation_for_the_steps_of_their_trials(fakes, tmp_path):
+    chosen, _ = do(fakes, fakes.plan("line", "slow_line", refit=True), tmp_path)
+    for member in chosen.members:
+        assert member.folders == (f"model/fits/{member.trial:05d}/model",)
+        job = json.loads((tmp_path / "model" / "fits" / f"{member.trial:05d}" / "job.json").read_text())
+        result = json.loads((RunDir(tmp_path).trial(member.trial) / "result.json").read_text())
+        assert job["steps"] == result["steps"] > 0
+        assert len(np.load(tmp_path / "model" / "fits" / f"{member.trial:05d}" / "valid.npy")) == 80
+
+
+def test_a_bag_stands_beside_the_refit(fakes, tmp_path):
+    chosen, _ = do(fakes, fakes.plan("line", refit=True, bagging=4), tmp_path)
+    assert all(len(member.folders) == 5 for member in chosen.members)

@@ -46,6 +46,10 @@ class FakeProblem:
     def valid(self) -> Rows:
         return Rows(self.x[self.valid_rows], 2 * self.x[self.valid_rows])
 
+    def whole(self) -> FakeProblem:
+        known = np.concatenate([self.train_rows, self.valid_rows])
+        return replace(self, train_rows=known, valid_rows=known)
+
     def resamples(self, count: int, seed: int) -> list[FakeProblem]:
         known = np.concatenate([self.train_rows, self.valid_rows])
         part = np.random.default_rng(seed).permutation(len(known)) % count
