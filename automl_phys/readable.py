@@ -18,7 +18,7 @@ THIN_SPACE = "\u202f"
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-ASYMMETRY = 1.1
+ASYMMETRY = 1.3
 """Up to this ratio of the two errors one symmetric error is printed."""
 
 MAX_CHARACTERS = 60

@@ -117,7 +117,8 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
         "recipe": run_dir.recipe.read_text(encoding="utf-8"),
         "provenance": tuple(_provenance(rundir.read_json(run_dir.environment, dict[str, Any]))),
         "contents": [("results", "Results"), ("checks", "Checks"), *((_anchor(s), s) for s in by_section),
-                     ("search", "Search"), ("plan", "Plan"), ("recipe", "Recipe"), ("provenance", "Provenance")],
+                     ("numbers", "Numbers"), ("search", "Search"), ("plan", "Plan"), ("recipe", "Recipe"),
+                     ("provenance", "Provenance")],
         "version": __version__,
     }
 

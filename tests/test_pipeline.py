@@ -172,7 +172,7 @@ BAD_DATA = {
     "three-rows": (RECIPE, lambda: events(1200).slice(0, 3), "Too few"),
     "no-such-target": (RECIPE.replace("target: process", "target: proces"), events, "Did you mean 'process'?"),
     "constant": (RECIPE, lambda: events().set_column(0, "mass", pa.array([1.0] * 1200)).set_column(
-        1, "pt", pa.array([2.0] * 1200)), "constant"),
+        1, "pt", pa.array([2.0] * 1200)), "one value"),
     "infinity": (RECIPE, lambda: column("pt", [float("inf")] + [1.0] * 1199), "pt"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from automl_phys.contracts import Outcome, Seen
 
 CODE = "C-IMBALANCE"
-TITLE = "No class is rare"
+TITLE = "Rare classes"
 
 RARE = 0.05
 BLIND = ("accuracy",)

@@ -7,7 +7,7 @@ from math import log
 from automl_phys.contracts import Outcome, Range, Seen, Value
 
 CODE = "C-EDGE"
-TITLE = "The best values lie inside the search space"
+TITLE = "Best values at the edge of the search space"
 
 NEAR = 0.02
 """Share of a range, in its logarithm where it is searched so, that counts as its edge."""

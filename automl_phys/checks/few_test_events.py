@@ -5,7 +5,7 @@ from __future__ import annotations
 from automl_phys.contracts import Outcome, Seen
 
 CODE = "C-FEW-TEST"
-TITLE = "Every class has enough test rows"
+TITLE = "Too few test rows"
 
 FEW = 100
 TOO_FEW = 10

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from automl_phys.table import Rows, Schema
 
 CODE = "C-LEAK"
-TITLE = "No feature gives the answer away"
+TITLE = "Leakage"
 
 TELLTALE_AUC = 0.99
 DUPLICATES = 0.01

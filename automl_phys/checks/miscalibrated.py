@@ -5,7 +5,7 @@ from __future__ import annotations
 from automl_phys.contracts import Outcome, Seen
 
 CODE = "C-CALIBRATION"
-TITLE = "The probabilities are calibrated"
+TITLE = "Miscalibrated probabilities"
 
 SMALL_P = 0.003
 LARGE = 0.02

@@ -5,7 +5,7 @@ from __future__ import annotations
 from automl_phys.contracts import Outcome, Seen
 
 CODE = "C-OVERFIT"
-TITLE = "Train and test outputs are alike"
+TITLE = "Overtraining"
 
 SIGMAS = 3.0
 LARGE = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from automl_phys.contracts import Outcome, Seen
 
 CODE = "C-BASELINE"
-TITLE = "The winner beats the baseline"
+TITLE = "No better than the baseline"
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:
