@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REPEATS = 5
 MOST_ROWS = 4000
-MOST_PREDICTIONS = 50_000
+MOST_PREDICTIONS = 20_000
 """Rows predicted in all, whatever the number of features."""
 MOST_FEATURES = 12
 BINS = 40

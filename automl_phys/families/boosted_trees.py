@@ -117,10 +117,13 @@ class BoostedTrees:
     ratios: Ratios
     steps: int
     history: tuple[Mapping[str, float], ...] = ()
+    threads: int = 0
+    """Threads of a prediction, which do not change it; 0 for what the process may use."""
 
     def predict(self, rows: Rows) -> Array:
         """Class probabilities (n, classes), float32."""
-        return _probabilities(self.booster.predict(self.ratios.matrix(rows), num_iteration=self.steps), self.outputs)
+        raw = self.booster.predict(self.ratios.matrix(rows), num_iteration=self.steps, num_threads=self.threads)
+        return _probabilities(raw, self.outputs)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,7 +175,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
         settings, train, round(MORE_TREES * job.steps) or MAX_TREES, valid_sets=[train, valid],
         valid_names=["train", "valid"], feval=follow, callbacks=[recording, *stopping])
     kept = booster.current_iteration() if job.steps else booster.best_iteration
-    fitted = BoostedTrees(booster, outputs, ratios, kept, _history(curves))
+    fitted = BoostedTrees(booster, outputs, ratios, kept, _history(curves), job.threads)
     watch(step + 1, fitted.predict(problem.valid))
     return fitted
 
