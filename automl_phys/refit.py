@@ -150,6 +150,7 @@ def _refitted(
         what = "on train and validation" if jobs_of is _whole_job else f"on {plan.bagging} folds"
         notes.append(f"Trial {member.trial} ({member.family}) was not fitted again {what}: "
                      + (f"that failed ({failed})." if failed else "there was no time."))
+        show.say(notes[-1])
     return done
 
 

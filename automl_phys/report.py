@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import __version__, figures, machine, readable, rundir
-from automl_phys.contracts import Ensemble, Estimate, Evaluation, Figure, Finding, Job, Plan, Result, Show, Table, Trial
+from automl_phys.contracts import Ensemble, Estimate, Evaluation, Figure, Finding, Plan, Result, Show, Table, Trial
 from automl_phys.rundir import RunDir
+from automl_phys.search_figures import read_trials
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -83,13 +84,6 @@ def _several_processes(count: int) -> Iterator[Callable[..., Iterable[str]]]:
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         yield pool.map
-
-
-def read_trials(run_dir: RunDir) -> tuple[Trial, ...]:
-    """The trials that ended, by number; one that was cut off has no result and is left out."""
-    folders = sorted(f for f in run_dir.trials.glob("*") if (f / "result.json").exists())
-    return tuple(Trial(rundir.read_json(folder / "job.json", Job), rundir.read_json(folder / "result.json", Result))
-                 for folder in folders)
 
 
 # ---------------------------------------------------------------- what stands in the report
