@@ -13,9 +13,10 @@ from math import exp, factorial, inf, nan
 import numpy as np
 
 from automl_phys import measures
-from automl_phys.contracts import Direction, Estimate
+from automl_phys.exhibits import Estimate
 from automl_phys.metrics import Sample, Weighted, evaluate, value
 from automl_phys.ranking import MIN_BACKGROUND, Floats, smallest_fpr
+from automl_phys.values import Direction
 
 REPLICATES = 200
 CELLS = 4_000_000

@@ -1,7 +1,7 @@
 """Figures of a classifier on its test rows, as data.
 
 Takes judged samples (:mod:`automl_phys.metrics`) by the name of the model, names of classes, a seed for the error
-bands; gives ``contracts.Figure``. Tables of the same are in :mod:`automl_phys.class_tables`, drawing is left to others.
+bands; gives ``exhibits.Figure``. Tables of the same are in :mod:`automl_phys.class_tables`, drawing is left to others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 
 from automl_phys import bootstrap
-from automl_phys.contracts import Axis, Figure, Series
 from automl_phys.curves import (
     EFFICIENCIES,
     MISTAGS,
@@ -22,6 +21,7 @@ from automl_phys.curves import (
     reliability,
     tpr_along,
 )
+from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.metrics import Sample
 from automl_phys.ranking import MIN_BACKGROUND, Floats, smallest_fpr
 

@@ -1,6 +1,6 @@
 """Tables of a classifier on its test rows.
 
-Takes judged samples (:mod:`automl_phys.metrics`), scores and names of classes; gives ``contracts.Table``.
+Takes judged samples (:mod:`automl_phys.metrics`), scores and names of classes; gives ``exhibits.Table``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 
 from automl_phys import bootstrap, measures
 from automl_phys.class_figures import MOST_CLASSES, OUTPUT_EDGES, kinds
-from automl_phys.contracts import Estimate, Score, Table
 from automl_phys.curves import compare, threshold_at
+from automl_phys.exhibits import Estimate, Score, Table
 from automl_phys.metrics import Sample, Weighted, f1_by_class, precision_by_class, recall_by_class, roc_auc_by_class
 from automl_phys.ranking import Floats
-from automl_phys.readable import estimate
+from automl_phys.readable import duration, estimate
 
 WORKING_POINTS = ("0.1", "0.3", "0.5", "0.7", "0.9")
 
@@ -32,14 +32,14 @@ def leaderboard(scores: Sequence[Score], objective: str) -> Table:
     more = [name for name in ("log_loss", "roc_auc", "accuracy") if name != objective]
     sign = -1 if measures.find(objective)[0].direction == "maximize" else 1
     ranked = sorted(scores, key=lambda s: (s.role != "winner", sign * s.metrics[objective].value))
-    rows: list[tuple[str | float, ...]] = []
+    rows: list[tuple[str | float | None, ...]] = []
     for score in ranked:
         over = score.better_than_baseline
-        gained = (estimate(over), f"{sigmas(over):.1f}") if over else ("–", "–")
+        gained = (estimate(over), float(f"{sigmas(over):.2g}")) if over else (None, None)
         rows.append((score.name, score.role, estimate(score.metrics[objective]), *gained,
-                     *(estimate(score.metrics[name]) for name in more), round(score.seconds, 1)))
+                     *(estimate(score.metrics[name]) for name in more), duration(score.seconds)))
     head = ("Model", "Role", f"{measures.label(objective)} (test)", "Gain over baseline", "σ",
-            *(measures.label(name) for name in more), "Fit, s")
+            *(measures.label(name) for name in more), "Fit")
     return Table("Leaderboard", head, tuple(rows), "Gains are positive when better, paired on the same test rows.")
 
 
@@ -47,7 +47,7 @@ def working_points(one: Sample, name: str, against: str, seed: int) -> Table:
     """Cuts on the output for the signal: threshold, what background passes, rejection."""
     asked = [f"{kind}@{point}" for point in WORKING_POINTS for kind in ("fpr", "rejection")]
     found = bootstrap.estimates(asked, one, seed)
-    rows = tuple((f"{float(p):.0%}", f"{threshold_at(one, one.positive, float(p)):.4g}", estimate(found[f"fpr@{p}"]),
+    rows = tuple((f"{float(p):.0%}", threshold_at(one, one.positive, float(p)), estimate(found[f"fpr@{p}"]),
                   estimate(found[f"rejection@{p}"]), found[f"rejection@{p}"].note) for p in WORKING_POINTS)
     return Table(f"Working points, {name} against {against}",
                  ("Signal efficiency", "Threshold", "Background efficiency", "Rejection 1/FPR", "Interval"), rows)
@@ -64,7 +64,7 @@ def by_class(one: Sample, classes: Sequence[str], seed: int) -> Table:
     rows: list[tuple[str | float, ...]] = []
     for k, name in enumerate(classes):
         weights = one.weight[one.target == k]
-        rows.append((name, *(str(c) for c in cells[:, k]), len(weights), round(float(weights.sum()), 1)))
+        rows.append((name, *(str(c) for c in cells[:, k]), len(weights), float(weights.sum())))
     return Table("By class", ("Class", "Precision", "Recall", "F1", "ROC AUC, one against rest", "Rows", "Σ w"),
                  tuple(rows))
 
@@ -92,8 +92,7 @@ def likeness(train: Sample, test: Sample, classes: Sequence[str]) -> tuple[Table
             like = compare(train.probabilities[in_train, k], train.weight[in_train],
                            test.probabilities[in_test, k], test.weight[in_test], OUTPUT_EDGES)
             chances.append(like.p_value)
-            rows.append((f"p({classes[k]})", name, round(like.distance, 4), f"{like.p_value:.2g}", round(like.chi2, 1),
-                         like.ndf))
+            rows.append((f"p({classes[k]})", name, like.distance, like.p_value, like.chi2, like.ndf))
     known = [p for p in chances if isfinite(p)]
     table = Table("Train against test", ("Output", "True class", "KS distance", "KS p-value", "χ²", "ndf"), tuple(rows),
                   "A small p-value says that the output differs between rows that were fitted and rows that were not.")

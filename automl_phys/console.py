@@ -21,10 +21,12 @@ from rich.table import Table
 from rich.text import Text
 
 from automl_phys import terminal_tables
-from automl_phys.contracts import Evaluation, Finding, Job, Plan, Progress, Result
+from automl_phys.contracts import Plan
+from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.readable import duration, printable
 from automl_phys.rundir import RunDir, read_json
 from automl_phys.terminal_search import BAR_WIDTH, STATUS_STYLES, Board
+from automl_phys.trials import Job, Progress, Result
 
 REFRESHES_PER_SECOND = 4
 PLAIN_STEPS = 10

@@ -1,138 +1,27 @@
-"""The contracts between the spine and its ribs: frozen dataclasses that round-trip through JSON, and Protocols.
+"""The contracts between the spine and its ribs: what the planner knows and decides, and the Protocols of plug-ins.
 
 Standard library only, so that every other module may import it at no cost. Arrays never live in a dataclass that is
-written as JSON; they live in a ``Problem`` (memory-mapped files) or pass through ``Fitted.predict``.
+written as JSON; they live in a ``Problem`` (memory-mapped files) or pass through ``Fitted.predict``. What is shown to a
+person is in :mod:`exhibits`, a trial's messages in :mod:`trials`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from math import isfinite
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from automl_phys.errors import Mistake
+from automl_phys.exhibits import Evaluation, Figure, Outcome, Table
+from automl_phys.trials import Ensemble, Job, Progress, Result, Slot, Trial, Watch
+from automl_phys.values import Direction, Params, Part, Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
     from pydantic import BaseModel
 
-    Array: TypeAlias = NDArray[Any]
-else:
-    Array = Any
-
-Value: TypeAlias = bool | int | float | str | None | list[Any]
-"""What a hyperparameter may be: a JSON scalar or a list of them."""
-Params: TypeAlias = Mapping[str, Value]
-Direction: TypeAlias = Literal["maximize", "minimize"]
-Part: TypeAlias = Literal["train", "valid", "test"]
-Status: TypeAlias = Literal["done", "pruned", "failed", "timed_out"]
-Outcome: TypeAlias = Literal["issue", "tip", "passed", "not applicable"]
-
-
-# ---------------------------------------------------------------- data to show
-
-@dataclass(frozen=True)
-class Table:
-    """Rows to show to a person; cells are text or numbers."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str | int | float | None, ...], ...]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a figure; ``categories`` names the ticks of a categorical axis (positions 0, 1, …)."""
-
-    label: str
-    scale: Literal["linear", "log"] = "linear"
-    low: float | None = None
-    high: float | None = None
-    categories: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Series:
-    """One curve, histogram or set of points.
-
-    ``x`` has as many entries as ``y``, or one more when ``style`` is ``steps`` or ``filled``: bin edges. ``low`` and
-    ``high`` are the ends of the error band or bar in ``y``, empty when there is none. ``group`` ties series that share
-    a colour (train and test of one class); ``muted`` marks a reference line (chance, ideal calibration).
-    """
-
-    name: str
-    style: Literal["line", "points", "steps", "filled", "bars"]
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    low: tuple[float, ...] = ()
-    high: tuple[float, ...] = ()
-    group: str = ""
-    muted: bool = False
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure as data, not as a drawing. ``name`` is its file name and HTML anchor, in kebab-case.
-
-    ``kind`` is ``xy`` (draw ``series``) or ``matrix`` (draw ``matrix[row][column]`` with the axes' categories, row
-    along y). ``caption`` says how to read it, in one or two sentences.
-    """
-
-    name: str
-    title: str
-    kind: Literal["xy", "matrix"]
-    x: Axis
-    y: Axis
-    series: tuple[Series, ...] = ()
-    matrix: tuple[tuple[float, ...], ...] = ()
-    caption: str = ""
-    section: str = "Performance"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 68 % interval; ``low`` and ``high`` are NaN when it could not be had, ``note`` says why."""
-
-    value: float
-    low: float
-    high: float
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Score:
-    """How one candidate (the ensemble, a family's best trial, the baseline) did on the test set."""
-
-    name: str
-    role: Literal["winner", "member", "baseline"]
-    metrics: Mapping[str, Estimate]
-    better_than_baseline: Estimate | None = None
-    """The gain in the objective over the baseline, paired on the same test events; positive is better."""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What the test set said. ``metrics`` are the winner's; ``scores`` hold winner, families and baseline."""
-
-    verdict: str
-    metrics: Mapping[str, Estimate]
-    scores: tuple[Score, ...] = ()
-    tables: tuple[Table, ...] = ()
-    figures: tuple[Figure, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found. ``text`` says what was seen and what to do; empty when it passed."""
-
-    code: str
-    title: str
-    outcome: Outcome
-    text: str = ""
-
+    from automl_phys.values import Array
 
 # ---------------------------------------------------------------- what the planner knows and decides
 
@@ -140,7 +29,7 @@ class Finding:
 class Facts:
     """What is known of a problem without solving it; enough to plan, small enough to print.
 
-    ``kind`` is ``table`` (later ``images``, ``series``, ``environment``). ``rows`` counts rows by part. ``sizes`` holds
+    ``kind`` is ``table`` or ``points`` (later ``images``, ``series``, ``environment``). ``rows`` counts rows by part. ``sizes`` holds
     what families ask for: ``numbers``, ``categories``, ``outputs`` (classes) … ``tables`` are for people.
     """
 
@@ -209,6 +98,7 @@ class Plan:
     folds: int
     refit: bool
     bagging: int
+    replicas: int
     executor: str
     workers: int
     threads: int
@@ -219,107 +109,7 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Slot:
-    """A place for one trial at a time. ``environment`` holds the variables its process must start with."""
-
-    device: str
-    threads: int
-    memory_mb: int
-    environment: Mapping[str, str]
-
-
 # ---------------------------------------------------------------- a trial: out, and back
-
-@dataclass(frozen=True)
-class Job:
-    """One trial, sent to a worker. ``seed`` depends on the run's seed and ``number`` alone, not on the worker.
-
-    ``rungs`` maps a step to the objective that must be reached there for the trial to go on: the pruner's word, fixed
-    when the trial is asked for, so that pruning cannot depend on which worker was faster. ``folds`` > 0 fits on each
-    fold of the problem (``resamples(folds, fold_seed)``) instead of on its train part, or on ``fold`` alone when that
-    is given. ``steps`` > 0 fits on train and valid together for so many steps, with nothing left to stop early by.
-    ``folder``, relative to the run, is where its files go.
-    """
-
-    number: int
-    family: str
-    params: Params
-    seed: int
-    threads: int
-    device: str
-    objective: str
-    direction: Direction
-    task: str
-    run_dir: str
-    folder: str = ""
-    folds: int = 0
-    fold: int | None = None
-    fold_seed: int = 0
-    steps: int = 0
-    rungs: Mapping[int, float] = field(default_factory=dict)
-    limit_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A trial reached ``step`` with this value of the objective on the validation rows."""
-
-    number: int
-    step: int
-    value: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a trial ended. ``value`` is the objective at its best step; ``message`` is the reason when it failed."""
-
-    number: int
-    status: Status
-    value: float | None
-    seconds: float
-    message: str = ""
-    worker: str = ""
-    device: str = ""
-    steps: int = 0
-    values: Mapping[int, float] = field(default_factory=dict)
-    memory_mb: int = 0
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A finished trial as its two files tell it."""
-
-    job: Job
-    result: Result
-
-
-@dataclass(frozen=True)
-class Member:
-    """One trial of an ensemble and the saved models that stand for it: the trial's own, or its refits.
-
-    ``folders`` are relative to the run; the member's prediction is the mean over them.
-    """
-
-    family: str
-    trial: int
-    weight: float
-    params: Params
-    folders: tuple[str, ...]
-    seconds: float = 0.0
-    steps: int = 0
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """The winner: a weighted mean of members. ``singles`` are each family's best trial alone, and the ``baseline``."""
-
-    members: tuple[Member, ...]
-    singles: Mapping[str, Member]
-    objective: str
-    valid_value: float
-    notes: tuple[str, ...] = ()
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -330,26 +120,6 @@ class Seen:
     ensemble: Ensemble
     evaluation: Evaluation
     problem: Problem
-
-
-class Stop(Exception):  # noqa: N818 - it ends a fit, it is not an error
-    """Raised by :class:`Watch` inside a fit to end it; the family lets it pass."""
-
-
-class Pruned(Stop):
-    """The trial fell behind at a rung."""
-
-
-class OutOfTime(Stop):
-    """The budget's hard stop came."""
-
-
-class Watch(Protocol):
-    """What a fit calls after each step (an epoch, a block of trees) so that it can be followed and stopped."""
-
-    def __call__(self, step: int, predictions: Array) -> float:
-        """Score ``predictions`` for the validation rows; give the objective. Raises :class:`Stop`."""
-        ...
 
 
 # ---------------------------------------------------------------- plug-ins
@@ -377,6 +147,11 @@ class Problem(Protocol):
     folder: Path
 
     @property
+    def variation(self) -> str:
+        """What this is a variation of the prepared problem by; empty for the problem itself."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """The task's ``fingerprint`` of the inputs that this problem was made from."""
         ...
@@ -399,7 +174,8 @@ class Problem(Protocol):
         ...
 
     def resamples(self, count: int, seed: int) -> Sequence[Problem]:
-        """``count`` variations made of train and valid alone: folds of a table, fresh seeds of an environment."""
+        """``count`` variations made of train and valid alone: folds of a table, bootstraps and nulls of points, fresh
+        seeds of an environment."""
         ...
 
     def whole(self) -> Problem:
@@ -411,10 +187,24 @@ class Task(Protocol):
     """A module in ``tasks/``."""
 
     Options: type[BaseModel]
-    DEFAULT_FAMILIES: tuple[str, ...]
     DEFAULT_OBJECTIVE: str
     BASELINE: str
+    REPLICAS: int
+    """0 where the predictions of several models may be averaged. Else the best trial wins alone, and this is on how
+    many variations of the problem it is fitted again, to see how well it holds."""
     OBJECTIVES: Mapping[str, Direction]
+
+    def families(self, options: Any, asked: Sequence[str]) -> Sequence[str]:
+        """Words of the families to try: those ``asked`` for in the recipe, or the task's own."""
+        ...
+
+    def refuse(self, objective: str, facts: Facts) -> Mistake | None:
+        """What stands in the way of an objective of ``OBJECTIVES`` on this very problem."""
+        ...
+
+    def overrides(self, options: Any) -> Mapping[str, Mapping[str, Any]]:
+        """By family, what the task's own sections say of its parameters, as ``model`` might."""
+        ...
 
     def look(self, options: Any, folder: Path, seed: int) -> Facts:
         """Facts from a header and as few columns as will do. Raises DataError with all mistakes."""
@@ -447,7 +237,8 @@ class Candidate:
 
     ``predictions`` are for test rows, the winner's for train rows too. ``predict`` scores other rows of the problem
     (shuffled ones, for permutation importance) with few of the models, where there are many. ``note`` says what
-    the train rows were to the model: fitted on by all of it, or by parts of it.
+    the train rows were to the model: fitted on by all of it, or by parts of it. ``replicas`` are fits of the winner's
+    configuration on variations of the problem, where the task averages no models; ``figures`` are the model's own.
     """
 
     name: str
@@ -456,10 +247,25 @@ class Candidate:
     predict: Callable[[Any], Any]
     seconds: float = 0.0
     note: str = ""
+    replicas: tuple[Replica, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
 
-class Family(Protocol):
-    """A module in ``families/``."""
+@dataclass(frozen=True)
+class Replica:
+    """One configuration fitted on a variation of the problem: a bootstrap, a null, other seeds of an environment.
+
+    ``variation`` is the variation's name, ``value`` the objective on its validation rows, ``predictions`` are for
+    these.
+    """
+
+    variation: str
+    value: float
+    predictions: Any
+
+
+class Searched(Protocol):
+    """What the planner asks of every module in ``families/``."""
 
     SOLVES: frozenset[str]
     NEEDS: tuple[str, ...]
@@ -477,9 +283,79 @@ class Family(Protocol):
         """Good configurations, best first; complete (every parameter whose ``when`` holds) and inside ``space``."""
         ...
 
+
+class Family(Searched, Protocol):
+    """A module in ``families/`` that solves a task by itself, or a chain of such that solve it together."""
+
     def fit(self, problem: Any, params: Params, job: Job, watch: Watch) -> Fitted: ...
 
     def load(self, folder: Path) -> Fitted: ...
+
+
+class Reducer(Searched, Protocol):
+    """A module in ``families/`` that is the first link of a chain; ``reduce`` is in its ``SOLVES``."""
+
+    def fit(self, points: Array, params: Params, job: Job) -> Reduction:
+        """Fit on ``points``, float32 (n, d), alike in scale. Raises DataError for points that it cannot take."""
+        ...
+
+    def load(self, folder: Path) -> Reduction: ...
+
+
+class Reduction(Protocol):
+    """A fitted reducer. What it saves is data, never a pickle."""
+
+    @property
+    def embedding(self) -> Array:
+        """Where the points of the fit were put, float32 (n, k)."""
+        ...
+
+    def place(self, points: Array) -> Array:
+        """Where other points (m, d) belong, float32 (m, k)."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+class Clusterer(Searched, Protocol):
+    """A module in ``families/`` that is the last link of a chain; ``cluster`` is in its ``SOLVES``."""
+
+    def fit(self, points: Array, params: Params, job: Job) -> Clustering:
+        """Fit on ``points``, float32 (n, k). Raises DataError for points that it cannot take."""
+        ...
+
+    def thinned(self, params: Params, share: float) -> Params:
+        """The same settings for a random ``share`` of the points: those that count neighbours shrink with it."""
+        ...
+
+    def load(self, folder: Path) -> Clustering: ...
+
+
+class Clustering(Protocol):
+    """A fitted clusterer. What it saves is data, never a pickle."""
+
+    @property
+    def labels(self) -> Array:
+        """Cluster of each point of the fit, int32 (n,), counted from 0; -1 is noise."""
+        ...
+
+    @property
+    def probabilities(self) -> Array:
+        """How surely each point belongs to its cluster, float32 (n,), in [0, 1]; 0 for noise."""
+        ...
+
+    def place(self, points: Array) -> tuple[Array, Array]:
+        """Labels and probabilities of other points (m, k)."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+@runtime_checkable
+class Portrayed(Protocol):
+    """A fitted model with figures of itself for the report: a tree, loadings, learnt filters."""
+
+    def figures(self) -> tuple[Figure, ...]: ...
 
 
 class ExecutorModule(Protocol):
@@ -573,18 +449,3 @@ def direction_of(objectives: Mapping[str, Direction], name: str) -> Direction:
         if at and listed.startswith(stem + at):
             return direction
     raise KeyError(name)
-
-
-# ---------------------------------------------------------------- JSON
-
-def to_json(thing: Any) -> Any:
-    """Dataclasses, mappings and tuples as plain JSON values; NaN and infinities as ``"nan"``, ``"inf"``, ``"-inf"``."""
-    if is_dataclass(thing) and not isinstance(thing, type):
-        return {f.name: to_json(getattr(thing, f.name)) for f in fields(thing)}
-    if isinstance(thing, Mapping):
-        return {str(k): to_json(v) for k, v in thing.items()}
-    if isinstance(thing, (list, tuple)):
-        return [to_json(v) for v in thing]
-    if isinstance(thing, float) and not isfinite(thing):
-        return str(thing)
-    return thing

@@ -6,9 +6,11 @@ Takes the files of a run, gives findings and writes ``findings.json``. What is l
 from __future__ import annotations
 
 from automl_phys import registry, rundir, search_figures
-from automl_phys.contracts import Check, Ensemble, Evaluation, Finding, Plan, Seen, Show
+from automl_phys.contracts import Check, Plan, Seen, Show
 from automl_phys.errors import AutomlPhysError
+from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.rundir import RunDir
+from automl_phys.trials import Ensemble
 
 
 def run(plan: Plan, run_dir: RunDir, show: Show) -> tuple[Finding, ...]:

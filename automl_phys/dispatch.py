@@ -13,8 +13,9 @@ import time
 from collections import deque
 from dataclasses import replace
 
-from automl_phys.contracts import Executor, Job, Progress, Result, Show, Trial
+from automl_phys.contracts import Executor, Show
 from automl_phys.rundir import FitDir, RunDir, disk_error, read_json, write_json
+from automl_phys.trials import Job, Progress, Result, Trial
 
 GRACE_S = 5.0
 """How long after the hard stop a trial may take to notice it."""

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl_phys import registry
-from automl_phys.contracts import Direction, Ensemble, Fitted, Member
+from automl_phys.contracts import Fitted, Portrayed
+from automl_phys.trials import Ensemble, Member
+from automl_phys.values import Direction
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
+    from automl_phys.exhibits import Figure
+    from automl_phys.values import Array
 
 ROUNDS = 50
 PATIENCE = 10
@@ -64,7 +67,7 @@ def mean(predictions: Sequence[Array], weights: Sequence[float] | None = None) -
 
 def predict_member(run: Path, member: Member, rows: Any) -> Array:
     """A member's prediction: the mean over its saved models."""
-    return mean([_model(member.family, run / folder).predict(rows) for folder in member.folders])
+    return mean([model(member.family, run / folder).predict(rows) for folder in member.folders])
 
 
 def predict(run: Path, ensemble: Ensemble, rows: Any) -> Array:
@@ -73,6 +76,15 @@ def predict(run: Path, ensemble: Ensemble, rows: Any) -> Array:
                 [member.weight for member in ensemble.members])
 
 
+def figures(run: Path, members: Sequence[Member]) -> tuple[Figure, ...]:
+    """What a single model has to show of itself; nothing for a mean of several."""
+    if len(members) > 1 or len(members[0].folders) > 1:
+        return ()
+    only = model(members[0].family, run / members[0].folders[0])
+    return only.figures() if isinstance(only, Portrayed) else ()
+
+
 @lru_cache(maxsize=MODELS_KEPT)
-def _model(family: str, folder: Path) -> Fitted:
+def model(family: str, folder: Path) -> Fitted:
+    """A saved model, kept for the next time."""
     return registry.load("families", family).load(folder)

@@ -10,12 +10,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl_phys import ensemble, registry, rundir, search_figures
-from automl_phys.contracts import Candidate, Ensemble, Evaluation, Member, Part, Plan, Problem, Show
-from automl_phys.rundir import RunDir
+import numpy as np
+
+from automl_phys import ensemble, registry, resampling, rundir, search_figures
+from automl_phys.contracts import Candidate, Plan, Problem, Replica, Show
+from automl_phys.exhibits import Evaluation
+from automl_phys.rundir import FitDir, RunDir, read_json
+from automl_phys.trials import Ensemble, Job, Member, Result
+from automl_phys.values import Part
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
+    from automl_phys.values import Array
 
 STAND_INS = 3
 """Members, the heaviest, of which one model each stands for the winner where rows are predicted again and again."""
@@ -55,8 +60,11 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
                        for part in parts}
         heaviest = sorted(members, key=lambda m: -m.weight)[:STAND_INS]
         quick = tuple(replace(member, folders=member.folders[:1]) for member in heaviest)
-        return Candidate(name, role, predictions, partial(_predict, run_dir, quick), sum(m.seconds for m in members),
+        made = Candidate(name, role, predictions, partial(_predict, run_dir, quick), sum(m.seconds for m in members),
                          _trained_on(members))
+        if role != "winner":
+            return made
+        return replace(made, replicas=_replicas(chosen, run_dir), figures=ensemble.figures(run_dir.path, members))
 
     wanted: list[tuple[str, Literal["winner", "member", "baseline"], tuple[Member, ...]]] = [
         (winner_name(chosen.members), "winner", chosen.members)]
@@ -70,6 +78,17 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
         found.append(candidate(name, role, members))
     show.advance(len(wanted), len(wanted))
     return tuple(found)
+
+
+def _replicas(chosen: Ensemble, run_dir: RunDir) -> tuple[Replica, ...]:
+    """What the winner's configuration came to on variations of the problem."""
+    made = []
+    for folder in (FitDir(run_dir.path / name) for name in chosen.replicas):
+        problem = resampling.problems(read_json(folder.job, Job), run_dir.path)[0]
+        value = read_json(folder.result, Result).value
+        predictions = np.load(folder.valid, allow_pickle=False)
+        made.append(Replica(problem.variation, float("nan") if value is None else value, predictions))
+    return tuple(made)
 
 
 def _with_search(evaluation: Evaluation, plan: Plan, run_dir: RunDir) -> Evaluation:

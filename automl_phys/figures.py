@@ -1,8 +1,9 @@
 """Figures as data become drawings: PNG and PDF files, and SVG to stand inside an HTML page.
 
-Takes :class:`automl_phys.contracts.Figure`, draws with matplotlib in the ATLAS style of mplhep and the colour sequences
+Takes :class:`automl_phys.exhibits.Figure`, draws with matplotlib in the ATLAS style of mplhep and the colour sequences
 of M. Petroff (arXiv:2107.02270), which people with any colour vision can tell apart. The same data give the same bytes.
-What is worth drawing is the tasks' decision; where a legend finds room is :mod:`automl_phys.legend`'s.
+What is worth drawing is the tasks' decision; where a legend finds room is :mod:`automl_phys.legend`'s, how many points
+become dots :mod:`automl_phys.scatter_drawing`'s.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from automl_phys import legend, rundir
-from automl_phys.contracts import Axis, Figure, Series
+from automl_phys import legend, rundir, scatter_drawing
+from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.readable import SUPERSCRIPTS
 
 if TYPE_CHECKING:
@@ -133,6 +134,9 @@ def _drawn(figure: Figure) -> Drawing:
     axes.set_title(figure.title)
     if figure.kind == "matrix":
         _draw_matrix(axes, figure)
+    elif figure.kind == "scatter":
+        scatter_drawing.draw(axes, figure)
+        legend.place(axes, fixed_top=True)
     else:
         _draw_series(axes, figure)
         legend.place(axes, fixed_top=figure.y.high is not None)

@@ -14,14 +14,14 @@ import numpy as np
 
 from automl_phys import measures, metrics
 from automl_phys.class_figures import slug
-from automl_phys.contracts import Axis, Figure, Series, Table
 from automl_phys.curves import histogram
 from automl_phys.errors import RunError
+from automl_phys.exhibits import Axis, Figure, Series, Table
 from automl_phys.ranking import Floats
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
     from automl_phys.table import Rows, Schema
+    from automl_phys.values import Array
 
 REPEATS = 5
 MOST_ROWS = 4000

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from automl_phys.contracts import Array
+from automl_phys.values import Array
 
 PREDICT_BATCH = 8192
 

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from automl_phys.contracts import Array
+from automl_phys.values import Array
 
 PACKAGE = "automl_phys"
 NORMAL_IQR = 1.349

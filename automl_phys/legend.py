@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MAX_INSIDE = 8
 """Entries that may stand inside the axes; more go outside."""
 
+MANY_ENTRIES = 12
+FEW_COLUMNS, MANY_COLUMNS = 3, 8
+"""The most columns of a legend below the axes, for at most so many entries and for more."""
+
 MAX_RAISED = 0.45
 """Share of the axes' height that room for a legend may take."""
 
@@ -58,7 +62,7 @@ def place(axes: Axes, fixed_top: bool) -> None:
 def _place_below(axes: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend under the axes in as many columns as fit, in a drawing that grows by what the legend takes."""
     drawing = cast("Figure", axes.figure)
-    for columns in (3, 2, 1):
+    for columns in range(FEW_COLUMNS if len(labels) <= MANY_ENTRIES else MANY_COLUMNS, 0, -1):
         legend = drawing.legend(handles, labels, loc="outside lower center", ncols=columns)
         box = legend.get_window_extent()
         if columns == 1 or box.width <= drawing.bbox.width:
@@ -75,12 +79,17 @@ def _size(axes: Axes, legend: Legend) -> tuple[float, float]:
 
 def _points(axes: Axes) -> NDArray[np.float64]:
     """Points that stand densely on everything drawn: (n, 2) in shares of the axes."""
+    from matplotlib.collections import PathCollection
+
     pieces = []
     for line in axes.lines:
         pieces.append(_along(line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))))
     for patch in axes.patches:
         pieces.append(_inside(patch.get_transform().transform(patch.get_path().vertices)))
     for collection in axes.collections:
+        if isinstance(collection, PathCollection):  # dots of a scatter
+            pieces.append(collection.get_offset_transform().transform(np.asarray(collection.get_offsets())))
+            continue
         for path in collection.get_paths():
             pieces.append(_along(collection.get_transform().transform(path.vertices)))
     if not pieces:

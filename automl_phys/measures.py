@@ -1,6 +1,7 @@
-"""What can be measured of a classifier: names, directions, labels, formulas. How is :mod:`automl_phys.metrics`'s work.
+"""What can be measured of a classifier or of clusters: names, directions, labels, formulas.
 
-Standard library only, so that a recipe's objective is checked, and metrics are listed, without importing numpy.
+How is the work of :mod:`automl_phys.metrics` and :mod:`automl_phys.cluster_scores`. Standard library only, so that a
+recipe's objective is checked, and metrics are listed, without importing numpy.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from automl_phys.contracts import Direction
+from automl_phys.values import Direction
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,13 @@ class Measure:
     points: tuple[str, ...] = ()
     alone: bool = True
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metric at its usual points."""
+        return tuple(self.name + point for point in self.points or ("",))
 
-MEASURES: dict[str, Measure] = {m.name: m for m in (
+
+OF_CLASSIFIERS: dict[str, Measure] = {m.name: m for m in (
     Measure("log_loss", "Log loss", "minimize", "-Σ w ln p(true class) / Σ w"),
     Measure("roc_auc", "ROC AUC", "maximize",
             "area under TPR(FPR); with more than two classes the mean over classes, one against the rest"),
@@ -73,6 +79,57 @@ MEASURES: dict[str, Measure] = {m.name: m for m in (
             objective=False, alone=False),
 )}
 
+OF_CLUSTERS: dict[str, Measure] = {m.name: m for m in (
+    Measure("structure", "Structure", "maximize",
+            "mean of validity and silhouette in the embedding, modularity, border and agreement put together, less "
+            "for noise: 0 where there are no clusters, towards 1 for clusters that are apart, in the data too, and "
+            "found again"),
+    Measure("validity", "Density-based validity", "maximize",
+            "DBCV in the embedding (Moulavi et al. 2014): how much denser clusters are than the gaps between them, "
+            "-1 to 1; noise counts as 0"),
+    Measure("silhouette", "Silhouette", "maximize",
+            "mean of (b - a) / max(a, b), a and b the mean distances to the own and to the nearest other cluster, in "
+            "the scaled data"),
+    Measure("silhouette_embedding", "Silhouette in the embedding", "maximize",
+            "the silhouette with distances in the embedding"),
+    Measure("calinski_harabasz", "Calinski-Harabasz", "maximize",
+            "(B / (k - 1)) / (W / (n - k)), B and W the squared distances between and within k clusters, in the "
+            "scaled data"),
+    Measure("calinski_harabasz_embedding", "Calinski-Harabasz in the embedding", "maximize",
+            "the Calinski-Harabasz index in the embedding"),
+    Measure("modularity", "Modularity", "maximize",
+            "share of the edges to the nearest neighbours in the scaled data that stay in a cluster, less that "
+            "expected by chance"),
+    Measure("border", "Sparse borders", "maximize",
+            "how much sparser clusters are where they touch others, in the scaled data: at most 1, 0 for no sparser"),
+    Measure("trustworthiness", "Trustworthiness", "maximize",
+            "1 if neighbours in the embedding are neighbours in the data (Venna, Kaski 2001)"),
+    Measure("continuity", "Continuity", "maximize", "1 if neighbours in the data are neighbours in the embedding"),
+    Measure("density_preserved", "Density preserved", "maximize",
+            "rank correlation of the local radii in the data and in the embedding"),
+    Measure("agreement", "Agreement of subsamples", "maximize",
+            "mean adjusted Rand index between the clusters and those of subsamples of the same embedding"),
+    Measure("stability", "Stability of the whole chain", "maximize",
+            "mean adjusted Rand index between pairs of fits, reduction included, on subsamples of the points",
+            objective=False, alone=False),
+    Measure("noise", "Noise fraction", "minimize", "share of the points that are in no cluster", objective=False),
+    Measure("clusters", "Clusters", "maximize", "how many there are", objective=False),
+    Measure("excess", "Excess over null data", "maximize",
+            "the objective on subsamples of the data less that on the null data that come closest",
+            objective=False, alone=False),
+    Measure("adjusted_rand", "Adjusted Rand index", "maximize",
+            "pairs of points that clusters and truth agree on, 0 by chance, 1 at best; noise counts as one cluster",
+            objective=False, alone=False),
+    Measure("adjusted_mutual_information", "Adjusted mutual information", "maximize",
+            "what clusters tell of the truth, 0 by chance, 1 at best", objective=False, alone=False),
+    Measure("homogeneity", "Homogeneity", "maximize", "1 if each cluster holds one true class only",
+            objective=False, alone=False),
+    Measure("completeness", "Completeness", "maximize", "1 if each true class is in one cluster only",
+            objective=False, alone=False),
+)}
+
+MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS
+
 
 def find(name: str) -> tuple[Measure, float | None]:
     """The measure behind a name and the number after its ``@``. Raises KeyError when it is none."""
@@ -98,22 +155,22 @@ def label(name: str) -> str:
 
 
 def names(signal: bool) -> tuple[str, ...]:
-    """Every metric at its usual points, of those that need no signal or, with one, of all."""
-    fitting = (m for m in MEASURES.values() if m.alone and (signal or not m.needs_signal))
-    return tuple(m.name + point for m in fitting for point in m.points or ("",))
+    """Every metric of a classifier at its usual points, of those that need no signal or, with one, of all."""
+    fitting = (m for m in OF_CLASSIFIERS.values() if m.alone and (signal or not m.needs_signal))
+    return tuple(name for measure in fitting for name in measure.names)
 
 
 class Objectives(Mapping[str, Direction]):
     """Metrics that a search may optimise and their directions; holds any ``rejection@X``, lists the usual ones."""
 
+    def __init__(self, measures: Mapping[str, Measure] = OF_CLASSIFIERS) -> None:
+        self._usable = {m.name: m for m in measures.values() if m.objective}
+
     def __getitem__(self, name: str) -> Direction:
-        measure, _ = find(name)
-        if not measure.objective:
-            raise KeyError(name)
-        return measure.direction
+        return self._usable[find(name)[0].name].direction
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in names(signal=True) if find(name)[0].objective)
+        return (name for measure in self._usable.values() for name in measure.names)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 
 from automl_phys import machine, plan, recipe, registry, rundir
-from automl_phys.contracts import Executor, Job, Plan, Progress, Result, Show, Slot
+from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.errors import CallError, Mistake
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
+from automl_phys.trials import Job, Progress, Result, Slot
 
 
 def make_plan(wanted: Recipe) -> Plan:
@@ -42,11 +45,12 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show) -> RunDir:
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
     prepare.run(wanted, decided, run_dir, show)
     if not run_dir.ensemble.exists():
+        _import_ahead(decided)
         with closing(_open_executor(decided, run_dir, worker.run_trial)) as executor:
             trials = search.run(decided, run_dir, executor, show, _end(began, decided.search_minutes))
             refit.run(decided, run_dir, trials, executor, show, _end(began, decided.minutes))
-    with verify.beside(run_dir, show):
-        evaluate.run(decided, run_dir, show)
+    verify.run(decided, run_dir, show)
+    evaluate.run(decided, run_dir, show)
     diagnose.run(decided, run_dir, show)
     render(run_dir, wanted.report.formats, wanted.report.figures, show)
     return run_dir
@@ -102,6 +106,12 @@ def _open_executor(
              worker.environment(decided.threads, device, decided.framework))
         for device in decided.devices)
     return registry.load("executors", decided.executor).open_executor(slots, run_dir.path, trial)
+
+
+def _import_ahead(decided: Plan) -> None:
+    """Import Keras, which takes seconds, while workers search, if the winners may need it here."""
+    if any("keras" in registry.load("families", chosen.family).NEEDS for chosen in decided.families):
+        threading.Thread(target=import_module, args=("keras",), daemon=True).start()
 
 
 def _end(began: float, minutes: float | None) -> float | None:

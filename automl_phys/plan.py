@@ -6,13 +6,14 @@ be tested with made-up machines. How data are looked at is the task's work, what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automl_phys import registry, space
-from automl_phys.contracts import Chosen, Direction, Facts, Machine, Plan, Task, direction_of
+from automl_phys.contracts import Chosen, Facts, Machine, Plan, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
+from automl_phys.values import Direction
 
 if TYPE_CHECKING:
     from automl_phys.recipe import Recipe
@@ -47,7 +48,7 @@ def make(
     """
     task = registry.load("tasks", recipe.task)
     reasons: list[str] = []
-    objective, direction = _objective(recipe, task, reasons)
+    objective, direction = _objective(recipe, task, facts, reasons)
     memory = recipe.compute.memory_mb or int(machine.memory_mb * MEMORY_SHARE)
     families, skipped = _families(recipe, task, facts, memory, available)
     devices, gpu = _devices(recipe, machine, reasons)
@@ -55,14 +56,16 @@ def make(
     threads = _threads(recipe, facts, machine, gpu, reasons)
     workers = _workers(recipe, machine, devices, threads, memory, families, reasons)
     folds = facts.sizes.get("folds", 0)
-    refit, bagging = _refits(recipe, facts, folds, reasons)
+    replicas = _replicas(recipe, task, reasons)
+    refit, bagging = (False, 1) if task.REPLICAS else _refits(recipe, facts, folds, reasons)
     return Plan(
         name=recipe.name, task=recipe.task, facts=facts, families=families, skipped=skipped, baseline=task.BASELINE,
         objective=objective, direction=direction,
         trials=recipe.search.trials, minutes=recipe.search.minutes,
-        search_minutes=_search_minutes(recipe.search.minutes, refit or bagging > 1, reasons),
+        search_minutes=_search_minutes(recipe.search.minutes, refit or bagging > 1 or replicas > 0, reasons),
         sampler=recipe.search.sampler, pruner=recipe.search.pruner,
-        ensemble=recipe.model.ensemble, folds=folds, refit=refit, bagging=bagging,
+        ensemble=1 if task.REPLICAS else recipe.model.ensemble, folds=folds, refit=refit, bagging=bagging,
+        replicas=replicas,
         executor=recipe.compute.executor, workers=workers, threads=threads,
         devices=tuple(devices[i % len(devices)] for i in range(workers)),
         memory_mb_per_worker=memory // max(1, workers // machine.hosts),
@@ -70,19 +73,22 @@ def make(
     )
 
 
-def _objective(recipe: Recipe, task: Task, reasons: list[str]) -> tuple[str, Direction]:
+def _objective(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> tuple[str, Direction]:
     name = recipe.search.objective
     if name is None:
         name = task.DEFAULT_OBJECTIVE
         reasons.append(f"The objective is {name}, the default of task '{recipe.task}'.")
+    if mistake := task.refuse(name, facts):
+        raise RecipeError(mistake)
     return name, direction_of(task.OBJECTIVES, name)
 
 
 def _families(
     recipe: Recipe, task: Task, facts: Facts, memory_mb: int, available: Callable[[str], bool]
 ) -> tuple[tuple[Chosen, ...], Mapping[str, str]]:
-    asked = recipe.model.families
-    names: Sequence[str] = asked or task.DEFAULT_FAMILIES
+    asked = recipe.model.families or ()
+    names = task.families(recipe.options, asked)
+    overrides = space.merged(task.overrides(recipe.options), recipe.model.overrides)
     chosen: list[Chosen] = []
     skipped: dict[str, str] = {}
     baseline_only = task.BASELINE not in names
@@ -102,7 +108,7 @@ def _families(
             if name == task.BASELINE:
                 reason = "the baseline, tried once" if baseline_only else f"{reason}; its first trial is the baseline"
             ranges, defaults = space.override(
-                family.space(facts), family.defaults(facts), recipe.model.overrides.get(name, {}))
+                family.space(facts), family.defaults(facts), space.of_family(name, overrides))
             if name == task.BASELINE and baseline_only:
                 ranges, defaults = space.pin(ranges, defaults[0]), defaults[:1]
             chosen.append(Chosen(name, reason, need, ranges, defaults))
@@ -142,7 +148,7 @@ def _framework(recipe: Recipe, facts: Facts, gpu: bool, reasons: list[str]) -> s
     if gpu:
         reasons.append("Keras runs on TensorFlow, whose GPU build comes with the package.")
         return "tensorflow"
-    if facts.kind == "table":
+    if facts.kind in ("table", "points"):
         reasons.append("Keras runs on JAX, two to four times as fast as TensorFlow for table-sized networks on a CPU.")
         return "jax"
     reasons.append(f"Keras runs on TensorFlow, whose data pipeline suits {facts.kind}.")
@@ -205,6 +211,17 @@ def _refits(recipe: Recipe, facts: Facts, folds: int, reasons: list[str]) -> tup
         return refit, 1
     reasons.append(f"While the budget lasts they are also fitted on {AUTO_FOLDS} folds, and all of it is averaged.")
     return refit, AUTO_FOLDS
+
+
+def _replicas(recipe: Recipe, task: Task, reasons: list[str]) -> int:
+    """On how many variations of the problem the winner is fitted again; 0 where models are averaged instead."""
+    if not task.REPLICAS:
+        return 0
+    reasons.append("The best trial wins alone: models of this task cannot be averaged.")
+    count = {"auto": task.REPLICAS, 1: 0}.get(recipe.model.bagging, recipe.model.bagging)
+    if count:
+        reasons.append(f"It is fitted again on {count} variations of the problem, to see how well it holds.")
+    return int(count)
 
 
 def _search_minutes(minutes: float | None, refits: bool, reasons: list[str]) -> float | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from automl_phys import ensemble, registry, rundir
-from automl_phys.contracts import Ensemble, Plan, Show
+from automl_phys.contracts import Plan, Show
 from automl_phys.rundir import RunDir
+from automl_phys.trials import Ensemble
 
 
 def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> int:

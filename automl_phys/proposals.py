@@ -25,7 +25,9 @@ from zlib import crc32
 import numpy as np
 
 from automl_phys import pruning, space
-from automl_phys.contracts import Chosen, Params, Plan, Result
+from automl_phys.contracts import Chosen, Plan
+from automl_phys.trials import Result
+from automl_phys.values import Params
 
 if TYPE_CHECKING:
     import optuna
@@ -39,7 +41,7 @@ RANDOM_TRIALS = 8
 
 @dataclass(frozen=True)
 class Proposal:
-    """A configuration to try; ``seed`` is for its fit, ``rungs`` as in ``contracts.Job``."""
+    """A configuration to try; ``seed`` is for its fit, ``rungs`` as in ``trials.Job``."""
 
     family: str
     params: Params

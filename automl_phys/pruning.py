@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from automl_phys.contracts import Direction, Result
+from automl_phys.trials import Result
+from automl_phys.values import Direction
 
 ETA = 3
 RUNGS = 3

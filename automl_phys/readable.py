@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from math import floor, inf, isfinite, isnan, log10
 
 from automl_phys import measures
-from automl_phys.contracts import Estimate, Params, Plan, Range, Value
+from automl_phys.contracts import Plan, Range
+from automl_phys.exhibits import Estimate
+from automl_phys.values import Params, Value
 
 THIN_SPACE = "\u202f"
 """Groups the digits of large numbers (ISO 80000-1), unbreakable."""
@@ -187,7 +189,7 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
 
 def printable(text: str) -> str:
     """Text from a user's file with control characters made visible, so that it cannot steer a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    return "".join(c if c.isprintable() or c in f"\n{THIN_SPACE}" else "\ufffd" for c in text)
 
 
 def _again(plan: Plan) -> str:
@@ -196,4 +198,5 @@ def _again(plan: Plan) -> str:
         return f"the mean over the {plan.folds} folds of the search"
     told = ["fitted again on train and validation"] if plan.refit else []
     told += [f"bagged over {plan.bagging} folds"] if plan.bagging > 1 else []
+    told += [f"fitted again on {plan.replicas} variations of the problem"] if plan.replicas else []
     return ", ".join(told) or "as they were in the search"

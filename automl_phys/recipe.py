@@ -132,8 +132,11 @@ def _recipe(written: Written, path: Path, mistakes: list[Mistake]) -> Recipe | N
                        owner=f"task '{data['task']}'")
     _check_objective(_at(data, "search", "objective"), data["task"], task, mistakes)
     _check_families(_at(data, "model", "families"), data["task"], mistakes)
+    _check_averaging(_at(data, "model"), data["task"], task, mistakes)
     for family in registry.names("families"):
         _check_overrides(family, _at(data, "model", family), mistakes)
+    if options is not None:
+        _check_task_overrides(task.overrides(options), options, mistakes)
     if mistakes or common is None or options is None:
         return None
     name = common.name or _slug(path.stem)
@@ -215,12 +218,33 @@ def _check_families(families: Any, task: str, mistakes: list[Mistake]) -> None:
         key = ("model", "families", i)
         if not isinstance(word, str):
             continue
-        if word not in registry.names("families"):
-            mistakes.append(wording.unknown_word(word, registry.names("families"), "a family", key))
+        unknown = [link for link in word.split("+") if link not in registry.names("families")]
+        if unknown:
+            mistakes.append(wording.unknown_word(unknown[0], registry.names("families"), "a family", key))
         elif task not in registry.load("families", word).SOLVES:
             mistakes.append(Mistake("wrong-family", f"Family '{word}' is not for task '{task}'.", "Leave it out.", key))
         elif word in families[:i]:
             mistakes.append(Mistake("repeated-family", f"Family '{word}' is named twice.", "Keep one of the two.", key))
+
+
+def _check_averaging(model: Any, name: str, task: Task, mistakes: list[Mistake]) -> None:
+    """Keys that average models, in a task whose models cannot be."""
+    for key in ("ensemble", "refit") if task.REPLICAS and isinstance(model, dict) else ():
+        if model.get(key) not in (None, 1, False, Model.model_fields[key].default):
+            mistakes.append(Mistake("not-averaged", f"Models of task '{name}' cannot be averaged: the best wins alone.",
+                                    f"Leave '{key}' out.", ("model", key)))
+
+
+def _check_task_overrides(
+    overrides: Mapping[str, Mapping[str, Any]], options: BaseModel, mistakes: list[Mistake]
+) -> None:
+    """What the task's own sections say of families' hyperparameters, held against their spaces."""
+    home = {key: (section, key) for section in type(options).model_fields
+            for key in getattr(type(getattr(options, section)), "model_fields", ())}
+    for family, block in overrides.items():
+        for mistake in space.mistakes(family, registry.load("families", family).space(MADE_UP), block):
+            parameter = str(mistake.key[-1]).rpartition(".")[2]
+            mistakes.append(replace(mistake, key=home.get(parameter, ())))
 
 
 def _check_overrides(family: str, block: Any, mistakes: list[Mistake]) -> None:

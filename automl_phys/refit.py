@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from automl_phys import ensemble, registry, resampling
-from automl_phys.contracts import Ensemble, Executor, Job, Member, Plan, Show, Trial
+from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
 from automl_phys.proposals import fit_seed
 from automl_phys.rundir import FitDir, RunDir, write_json
+from automl_phys.trials import Ensemble, Job, Member, Trial
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
+    from automl_phys.values import Array
 
 MOST_CANDIDATES = 30
 """Trials, best first, that may enter the ensemble: the rest only cost time."""
@@ -37,8 +38,10 @@ def run(
 
     Raises RunError when the baseline failed.
     """
-    show.stage("Ensemble")
     ranked = _ranked(plan, trials)
+    if plan.replicas or registry.load("tasks", plan.task).REPLICAS:
+        return _alone_with_replicas(plan, run_dir, trials, ranked, executor, show, end)
+    show.stage("Ensemble")
     baseline = _baseline(plan, trials, ranked)
     members, value = _chosen(plan, run_dir, ranked[:MOST_CANDIDATES])
     notes: list[str] = []
@@ -58,6 +61,32 @@ def run(
     result = Ensemble(members, {**singles, "baseline": _alone(plan, baseline)}, plan.objective, value, tuple(notes))
     write_json(run_dir.ensemble, result)  # last: its being there says that the stage is done
     show.say(f"{len(members)} member{'s' * (len(members) > 1)}: validation {plan.objective} {value:.5g}.")
+    return result
+
+
+def _alone_with_replicas(
+    plan: Plan, run_dir: RunDir, trials: Sequence[Trial], ranked: Sequence[Trial], executor: Executor, show: Show,
+    end: float | None,
+) -> Ensemble:
+    """The best trial as it is, and its configuration fitted on variations of the problem."""
+    show.stage("Winner")
+    best = {trial.job.family: _alone(plan, trial) for trial in reversed(ranked)}
+    winner, notes = _alone(plan, ranked[0]), []
+    jobs = _fold_jobs(plan, run_dir, winner, 0) if plan.replicas else []
+    fits = _carried_out(plan, run_dir, jobs, executor, show, end, "variations")
+    lost = [fit.result.message or fit.result.status for fit in fits.values() if fit.result.status != "done"]
+    if len(fits) < len(jobs):
+        notes.append(f"There was time for {len(fits)} of {len(jobs)} variations of the problem.")
+    if lost:
+        notes.append(f"{len(lost)} of {len(jobs)} variations of the problem failed: {lost[0]}")
+    for note in notes:
+        show.say(note)
+    replicas = tuple(job.folder for job in jobs if job.number in fits and fits[job.number].result.status == "done")
+    value = float(ranked[0].result.value or 0.0)
+    singles = {**best, "baseline": _alone(plan, _baseline(plan, trials, ranked))}
+    result = Ensemble((winner,), singles, plan.objective, value, tuple(notes), replicas)
+    write_json(run_dir.ensemble, result)  # last: its being there says that the stage is done
+    show.say(f"{winner.family}, trial {winner.trial}: {plan.objective} {value:.5g}.")
     return result
 
 
@@ -127,18 +156,8 @@ def _refitted(
         if all(dispatch.recorded(job) for job in own) or planned_s + need_s <= dispatch.time_left_s():
             jobs[member.trial] = own
             planned_s += need_s
-    ended: dict[int, Trial] = {}
-    for job in (job for own in jobs.values() for job in own):
-        before = dispatch.recorded(job)
-        if before:
-            ended[job.number] = before
-        else:
-            dispatch.add(job)
-    total = len(ended) + dispatch.waiting
-    show.advance(len(ended), total, "refits")
-    while dispatch.busy:
-        ended.update((trial.job.number, trial) for trial in dispatch.collect())
-        show.advance(len(ended), total, "refits")
+    every = [job for own in jobs.values() for job in own]
+    ended = _carried_out(plan, run_dir, every, executor, show, end, "refits")
     done: dict[int, tuple[str, ...]] = {}
     for member in members:
         own = jobs.get(member.trial, [])
@@ -154,6 +173,26 @@ def _refitted(
     return done
 
 
+def _carried_out(
+    plan: Plan, run_dir: RunDir, jobs: Sequence[Job], executor: Executor, show: Show, end: float | None, what: str
+) -> dict[int, Trial]:
+    """The trials of jobs by number, those on record not done again; without the jobs that there was no time for."""
+    dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
+    ended: dict[int, Trial] = {}
+    for job in jobs:
+        before = dispatch.recorded(job)
+        if before:
+            ended[job.number] = before
+        else:
+            dispatch.add(job)
+    total = len(ended) + dispatch.waiting
+    show.advance(len(ended), total, what)
+    while dispatch.busy:
+        ended.update((trial.job.number, trial) for trial in dispatch.collect())
+        show.advance(len(ended), total, what)
+    return ended
+
+
 JobsOf: TypeAlias = Callable[[Plan, RunDir, Member, int], list[Job]]
 """The jobs that fit a member again; the number tells members apart."""
 
@@ -164,10 +203,11 @@ def _whole_job(plan: Plan, run_dir: RunDir, member: Member, index: int) -> list[
 
 
 def _fold_jobs(plan: Plan, run_dir: RunDir, member: Member, index: int) -> list[Job]:
-    """One job for each fold."""
-    first = plan.trials + plan.ensemble + index * plan.bagging
+    """One job for each fold, or variation of the problem."""
+    count = plan.replicas or plan.bagging
+    first = plan.trials + plan.ensemble + index * count
     return [_again(plan, run_dir, member, first + fold, run_dir.fit(member.trial, fold), fold + 1,
-                   folds=plan.bagging, fold=fold) for fold in range(plan.bagging)]
+                   folds=count, fold=fold) for fold in range(count)]
 
 
 def _again(

@@ -41,11 +41,19 @@ def load(kind: Literal["checks"], name: str) -> Check: ...
 @overload
 def load(kind: Literal["executors"], name: str) -> ExecutorModule: ...
 def load(kind: Kind, name: str) -> object:
-    """Import the module behind a word. Raises KeyError when there is no such word."""
+    """Import the module behind a word; families joined by ``+`` are a chain. Raises KeyError when there is no such
+    word."""
+    if kind == "families" and "+" in name:
+        return _chain(name)
     if name not in names(kind):
         raise KeyError(name)
     stem = next((s for s, word in _SPELLINGS.items() if word == name), name)
     return cast(object, import_module(f"automl_phys.{kind}.{stem}"))
+
+
+@cache
+def _chain(name: str) -> object:
+    return cast(object, import_module("automl_phys.chain").Chain(name))
 
 
 def closest(word: str, among: Iterable[str]) -> str | None:

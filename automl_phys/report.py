@@ -19,10 +19,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import __version__, figures, machine, readable, rundir
-from automl_phys.contracts import Ensemble, Estimate, Evaluation, Figure, Finding, Plan, Result, Show, Table, Trial
+from automl_phys import __version__, figures, machine, readable, rundir, scatter_page
+from automl_phys.contracts import Plan, Show
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Table
 from automl_phys.rundir import RunDir
 from automl_phys.search_figures import read_trials
+from automl_phys.trials import Ensemble, Result, Trial
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,6 +44,9 @@ LONG_CELL = 28
 """Characters beyond which a cell's text may be broken into lines."""
 
 OUTCOMES = ("issue", "tip", "passed", "not applicable")
+ERROR = re.compile(r"\d (?:±|\+\d)")
+"""In a number with its error, as :func:`automl_phys.readable.estimate` writes it."""
+
 MARKDOWN_SIGNS = re.compile(r"[\\`*\[\]#|~]|(?<!\w)_|_(?!\w)")
 
 
@@ -206,10 +211,11 @@ def _page(suffix: str, content: Mapping[str, Any], drawn: Mapping[str, str]) -> 
     from markupsafe import Markup
 
     environment = _environment(suffix)
-    # What matplotlib drew has its text escaped; the style is a file of this package: both are markup.
+    # What matplotlib drew and points as JSON have their text escaped, style and script are this package's: markup.
     environment.filters["svg"] = lambda figure: Markup(drawn[figure.name])  # noqa: S704
-    style = Markup(_template("style.css"))  # noqa: S704
-    text = environment.get_template(f"report{suffix}.j2").render(content, style=style)
+    environment.filters["embedded"] = lambda figure: Markup(scatter_page.embedded(figure))  # noqa: S704
+    style, scatter = (Markup(_template(name)) for name in ("style.css", "scatter.js"))  # noqa: S704
+    text = environment.get_template(f"report{suffix}.j2").render(content, style=style, scatter=scatter)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -222,14 +228,20 @@ def _environment(suffix: str) -> Environment:
         loader=FunctionLoader(_template), autoescape=True, finalize=_markdown if suffix == ".md" else None,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(
-        cell=readable.cell, estimate=readable.estimate, metric=readable.metric, anchor=_anchor,
+        cell=readable.cell, whole=_whole, estimate=readable.estimate, metric=readable.metric, anchor=_anchor,
         fenced=lambda text, language: Markup(_fenced(text, language)))  # noqa: S704 - a code block shows text as it is
-    environment.tests.update(numeric=_is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL)
+    environment.tests.update(numeric=_is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL,
+                             estimated=lambda value: isinstance(value, str) and bool(ERROR.search(value)))
     return environment
 
 
 def _template(name: str) -> str:
     return resources.files("automl_phys").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _whole(text: str) -> str:
+    """An estimate that breaks into lines, if it must, between the value and its errors only."""
+    return text.replace("± ", "±\u00a0").replace(" −", "\u00a0−") if ERROR.search(text) else text
 
 
 def _is_numeric(table: Table, column: int) -> bool:

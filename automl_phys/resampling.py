@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from automl_phys import registry
-from automl_phys.contracts import Job, Problem
+from automl_phys.contracts import Problem
 from automl_phys.rundir import RunDir
+from automl_phys.trials import Job
 
 
 def problems(job: Job, run_dir: Path) -> Sequence[Problem]:

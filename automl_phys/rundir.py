@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from automl_phys.contracts import to_json
 from automl_phys.errors import CallError, Mistake, RunError
+from automl_phys.values import to_json
 
 T = TypeVar("T")
+
+NUMBERS = re.compile(r'\[\n((?:[-+.\de,\s]|"nan"|"-?inf")+)\n\s*\]')
+"""A list of numbers as ``json.dumps`` indents it. No text matches: a line break in one is escaped."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,11 @@ class RunDir:
     @property
     def problem(self) -> Path:
         return self.path / "problem"
+
+    @property
+    def embeddings(self) -> Path:
+        """Reductions that trials share."""
+        return self.path / "embeddings"
 
     @property
     def trials(self) -> Path:
@@ -185,8 +194,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def as_json(thing: Any) -> str:
-    """A dataclass, mapping or list as JSON text."""
-    return json.dumps(to_json(thing), indent=1, ensure_ascii=False) + "\n"
+    """A dataclass, mapping or list as JSON text, a list of numbers on one line."""
+    text = json.dumps(to_json(thing), indent=1, ensure_ascii=False)
+    return NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text) + "\n"
 
 
 def write_json(path: Path, thing: Any) -> None:

@@ -33,7 +33,9 @@ def schema() -> dict[str, Any]:
 
     whole = take(common)
     whole["properties"]["task"]["enum"] = list(tasks)
-    definitions["Model"]["properties"]["families"]["items"] = {"enum": list(registry.names("families"))}
+    word = "|".join(registry.names("families"))
+    definitions["Model"]["properties"]["families"]["items"] = {
+        "anyOf": [{"enum": list(registry.names("families"))}, {"pattern": f"^({word})(\\+({word}))+$"}]}
     branches = []
     for word, task in tasks.items():
         sections = take(task.Options)

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from automl_phys.contracts import Executor, Job, Plan, Show, Trial
+from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
 from automl_phys.proposals import Proposal, Proposer
 from automl_phys.rundir import RunDir
+from automl_phys.trials import Job, Trial
 
 LOOKAHEAD = 8
 """How far trials are asked for ahead of the results they are based on; more than this many workers need more."""

@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import isfinite
 
-from automl_phys.contracts import Axis, Figure, Job, Plan, Range, Result, Series, Table, Trial, Value
+from automl_phys.contracts import Plan, Range
+from automl_phys.exhibits import Axis, Figure, Series, Table
 from automl_phys.readable import cell, metric, setting
 from automl_phys.rundir import FitDir, RunDir, read_json
+from automl_phys.trials import Job, Result, Trial
+from automl_phys.values import Value
 
 BEST_TRIALS = 5
 STATUSES = ("done", "pruned", "failed", "timed_out")

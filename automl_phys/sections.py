@@ -111,34 +111,31 @@ class TableData(Section):
     path: Column | Annotated[Columns, Field(min_length=1)] | Missing = None
     """One file, a list of files, or globs (jets/*.parquet); csv, csv.gz or parquet. Relative to the recipe's folder."""
     builtin: Annotated[str, Field(min_length=1)] | Missing = None
-    """A data set that comes with an installed package: jets, digits, breast_cancer, wine, iris."""
+    """A data set that comes with an installed package: jets, digits, breast_cancer, wine, iris, blobs, cloud."""
     features: Columns | Missing = None
     """Columns to learn from. Default: every numeric column that has no other role."""
     exclude: Columns = ()
     """Columns to leave out of the features, e.g. event numbers."""
     categorical: Columns = ()
     """Text or integer columns whose values are names, not amounts."""
-    weight: Column | Missing = None
-    """Column with the event weights, honoured in loss, search, early stopping, metrics and figures."""
     spectators: Columns = ()
     """Columns carried along to the predictions, never trained on."""
-    group: Column | Missing = None
-    """Column whose equal values stay on one side of a split, e.g. a run number; goes with 'split.by: group'."""
     missing: Literal["error", "median", "drop", "indicator"] = "error"
     """Empty, NaN and infinite values: refuse them, put the median of the training rows there, drop the row, or put the
     median and add a column that says so."""
-    split: Split = Split()
-    """How the rows are divided into train, validation and test."""
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths, one or several; empty when the data are built in."""
         return (self.path,) if isinstance(self.path, str) else self.path or ()
 
+    def singles(self) -> dict[str, str]:
+        """The one column of each role that takes one; roles that no column has are left out."""
+        return {}
+
     def roles(self) -> dict[str, tuple[str, ...]]:
         """The columns of each role that excludes the others."""
-        return {"weight": _one(self.weight), "group": _one(self.group),
-                "split.by": _one(self.split.column), "features": self.features or (),
+        return {**{role: (column,) for role, column in self.singles().items()}, "features": self.features or (),
                 "exclude": self.exclude, "spectators": self.spectators}
 
     def broken(self) -> Iterator[Broken]:
@@ -148,9 +145,6 @@ class TableData(Section):
                          "Give 'path: FILE', or 'builtin: NAME' for a data set that comes with the program.")
         if self.path is not None and self.builtin is not None:
             yield Broken("builtin", "'path' and 'builtin' are both given.", "Keep one of the two.")
-        if self.split.by == "group" and self.group is None:
-            yield Broken("split", "The split goes by group, and no column is named as the group.",
-                         "Add 'group: COLUMN' to the data.")
         yield from self._columns_of_two_roles()
 
     def _columns_of_two_roles(self) -> Iterator[Broken]:
@@ -169,7 +163,28 @@ class TableData(Section):
                              f"'{taken[column]}'.", "A column has one role: keep one.")
 
 
-class LabelledTable(TableData):
+class SplitTable(TableData):
+    """A table whose rows are divided into those to learn from and those to judge by, and may count differently."""
+
+    weight: Column | Missing = None
+    """Column with the event weights, honoured in loss, search, early stopping, metrics and figures."""
+    group: Column | Missing = None
+    """Column whose equal values stay on one side of a split, e.g. a run number; goes with 'split.by: group'."""
+    split: Split = Split()
+    """How the rows are divided into train, validation and test."""
+
+    def singles(self) -> dict[str, str]:
+        columns = {"weight": self.weight, "group": self.group, "split.by": self.split.column}
+        return {**super().singles(), **{role: column for role, column in columns.items() if column is not None}}
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        if self.split.by == "group" and self.group is None:
+            yield Broken("split", "The split goes by group, and no column is named as the group.",
+                         "Add 'group: COLUMN' to the data.")
+
+
+class LabelledTable(SplitTable):
     """A table with a column that names the class of each row."""
 
     target: Column
@@ -180,8 +195,8 @@ class LabelledTable(TableData):
     classes: Annotated[dict[Label, Annotated[str, Field(min_length=1)]], Field(min_length=2)] | Missing = None
     """Names for reports, in their order: {0: qcd, 1: top}. Labels that are given one name become one class."""
 
-    def roles(self) -> dict[str, tuple[str, ...]]:
-        return {"target": (self.target,), **super().roles()}
+    def singles(self) -> dict[str, str]:
+        return {"target": self.target, **super().singles()}
 
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
@@ -195,8 +210,18 @@ class LabelledTable(TableData):
             yield Broken("signal", f"'{self.signal}' is none of the classes.{meant}", f"Known: {', '.join(names)}.")
 
 
-def _one(column: str | None) -> tuple[str, ...]:
-    return () if column is None else (column,)
+class PointsData(TableData):
+    """A table without labels: every row is a point, and all of them are looked at."""
+
+    truth: Column | Missing = None
+    """Column with the true label of each row, for scoring at the end only, never for fitting or choosing."""
+    scale: Literal["auto", "each", "common", "robust", "none"] = "auto"
+    """What makes columns alike in scale. each: every column to mean 0 and width 1. common: all columns by one factor,
+    for columns that share a unit, such as pixels. robust: median and central 68 % instead of mean and width, for
+    columns with tails. auto: common where most columns have one range and none goes beyond it, else each."""
+
+    def singles(self) -> dict[str, str]:
+        return {} if self.truth is None else {"truth": self.truth}
 
 
 class Choices(Section):
@@ -232,7 +257,8 @@ class Model(Section):
     """Fit the winners again on train and validation rows together, for as many steps as were best in the search."""
     bagging: Literal["auto"] | Annotated[int, Field(ge=1, le=20)] = "auto"
     """Folds of train and validation rows on which winners are fitted besides, all of it averaged; 1: none.
-    auto: 5 where a budget in minutes leaves time."""
+    auto: 5 where a budget in minutes leaves time. Where models cannot be averaged: variations of the problem that the
+    winner is fitted on again, to see how well it holds."""
 
     @property
     def overrides(self) -> dict[str, dict[str, Any]]:

@@ -14,9 +14,10 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Protocol, TypeAlias, cast
 
-from automl_phys.contracts import Params, Range, Value
+from automl_phys.contracts import Range
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.registry import did_you_mean
+from automl_phys.values import Params, Value
 
 Space: TypeAlias = Mapping[str, Range]
 Override: TypeAlias = Value | Mapping[str, Value]
@@ -110,6 +111,20 @@ def override(
         if params not in moved:
             moved.append(params)
     return changed, tuple(moved)
+
+
+def merged(
+    first: Mapping[str, Mapping[str, Override]], second: Mapping[str, Mapping[str, Override]]
+) -> dict[str, dict[str, Override]]:
+    """By family, what either says of its parameters; of both, the second."""
+    return {family: {**first.get(family, {}), **second.get(family, {})} for family in {**first, **second}}
+
+
+def of_family(name: str, overrides: Mapping[str, Mapping[str, Override]]) -> Mapping[str, Override]:
+    """What ``overrides`` say of a family; of a chain, what they say of its links too, which counts for more."""
+    of_links = {f"{link}.{parameter}": value
+                for link in name.split("+") for parameter, value in overrides.get(link, {}).items()}
+    return {**overrides.get(name, {}), **(of_links if "+" in name else {})}
 
 
 def mistakes(family: str, space: Space, overrides: Mapping[str, Override]) -> tuple[Mistake, ...]:

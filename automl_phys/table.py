@@ -13,10 +13,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from automl_phys import rundir, table_new, table_read, table_survey, table_write
-from automl_phys.contracts import Facts, to_json
+from automl_phys.contracts import Facts
 from automl_phys.errors import DataError
 from automl_phys.table_problem import DESCRIPTION, NewRows, Rows, Schema, Stored, TableProblem, load
+from automl_phys.values import to_json
 
 if TYPE_CHECKING:
     from automl_phys.sections import LabelledTable
@@ -46,8 +49,9 @@ def prepare(data: LabelledTable, folder: Path, target_folder: Path, seed: int) -
     """
     seen = table_survey.survey(data, folder, seed)
     if seen.layout is None or seen.mistakes:
-        features = table_write.wrong_features(seen, data.missing, table_write.read_features(seen))
-        raise DataError([*seen.mistakes, *features])
+        rows = sum(seen.file_rows)
+        tally = table_write.read_features(seen.files, seen.roles, np.arange(rows), rows)
+        raise DataError([*seen.mistakes, *table_write.wrong_features(seen.roles, data.missing, tally)])
     used = table_read.used(seen.files, seen.file_rows)
     with table_write.whole_folder(target_folder) as draft:
         schema, notes, mistakes = table_write.write(seen, seen.layout, data.missing, draft)

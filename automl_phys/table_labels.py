@@ -67,7 +67,7 @@ def classes(target: pa.ChunkedArray, data: LabelledTable) -> tuple[Classes, NDAr
         names = tuple(dict.fromkeys(named.values()))
         codes = {label: names.index(name) for label, name in named.items()}
     else:
-        names = tuple(sorted(present, key=_numbers_first))
+        names = tuple(sorted(present, key=numbers_first))
         codes = {label_key(name): i for i, name in enumerate(names)}
     signal, no_such_class = _signal(data, names, codes)
     return Classes(names, codes, signal), recode(labels, codes)[raw], mistakes + no_such_class
@@ -175,6 +175,6 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _numbers_first(label: str) -> tuple[float, str]:
+def numbers_first(label: str) -> tuple[float, str]:
     number = _number(label)
     return (float("inf") if number is None else number, label)

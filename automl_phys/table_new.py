@@ -7,7 +7,7 @@ where they are there, not needed.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,23 @@ from numpy.typing import NDArray
 from automl_phys import table_labels, table_read, table_roles, table_write
 from automl_phys.errors import DataError, Mistake
 from automl_phys.registry import did_you_mean
-from automl_phys.table_problem import NewRows, Schema
+from automl_phys.table_problem import Features, NewRows, Schema
 from automl_phys.table_read import Files
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Read:
+    """Features of new data: ``numbers`` float32 (m, d), ``categories`` int32 (m, c), of the ``rows`` (m,) that are
+    used; ``carried`` and ``notes`` as in ``NewRows``."""
+
+    rows: NDArray[np.int64]
+    numbers: NDArray[np.float32]
+    categories: NDArray[np.int32]
+    carried: pa.Table
+    notes: tuple[str, ...]
 
 
 def read_new(schema: Schema, path: Path) -> NewRows:
@@ -32,22 +44,37 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     """
     files = table_read.find(str(path), None, Path(), key=())
     kinds = files.header.columns
-    _check_columns(schema, files)
-    others = [c for c in (schema.target, schema.weight) if c and kinds.get(c, "other") != "other"]
-    others += [c for c in schema.spectators if c in kinds]
-    table, _ = table_read.whole(files, list(dict.fromkeys([*schema.features, *schema.levels, *others])))
-    rows: NDArray[np.int64] = np.arange(table.num_rows)
+    wrong = _wrong_weight(schema, files) + wrong_columns(schema, files)
+    if wrong:
+        raise DataError(wrong)
+    table = whole(schema, files, [c for c in (schema.target, schema.weight) if c and kinds.get(c, "other") != "other"])
+    weight, mistakes = _weight(schema, table)
+    read, gaps = features(schema, table)
+    if mistakes or gaps:
+        raise DataError([replace(m, key=()) for m in (*mistakes, *gaps)])
+    target, notes = _target(schema, table)
+    return NewRows(
+        numbers=read.numbers, categories=read.categories, target=target[read.rows] if len(target) else target,
+        weight=weight[read.rows].astype(np.float32), signal=schema.signal, carried=read.carried,
+        notes=(*notes, *read.notes))
 
+
+def whole(schema: Features, files: Files, others: list[str]) -> pa.Table:
+    """The columns of features and spectators and those named, in memory. Raises DataError."""
+    spectators = [c for c in schema.spectators if c in files.header.columns]
+    table, _ = table_read.whole(files, list(dict.fromkeys([*schema.features, *schema.levels, *others, *spectators])))
+    return table
+
+
+def features(schema: Features, table: pa.Table) -> tuple[Read, list[Mistake]]:
+    """The features of a table and, under ``missing: error``, a ``not-finite`` mistake when it has gaps."""
+    rows: NDArray[np.int64] = np.arange(table.num_rows)
     values = table_read.floats(table, schema.features)
     number_gaps = ~np.isfinite(values)
     codes = [table_read.texts(table[name]) for name in schema.levels]
     category_gaps = np.stack([raw < 0 for raw, _ in codes], axis=1) if codes else np.zeros((len(rows), 0), np.bool_)
     gaps = np.concatenate([number_gaps, category_gaps], axis=1)
-    weight, mistakes = _weight(schema, table)
-    if schema.missing == "error" and gaps.any():
-        mistakes.append(_not_finite(gaps, (*schema.features, *schema.levels)))
-    if mistakes:
-        raise DataError([replace(m, key=()) for m in mistakes])
+    refused = schema.missing == "error" and gaps.any()
     if schema.missing == "drop":
         rows = rows[~gaps.any(1)]
     values[number_gaps] = np.nan
@@ -55,25 +82,29 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     numbers = table_write.fill(values, schema.features, schema.medians, number_gaps[:, indicated])
     categories = [table_write.recoded(raw, texts, schema.levels[name])
                   for name, (raw, texts) in zip(schema.levels, codes, strict=True)]
-    target, notes = _target(schema, table)
-    carried = table_read.carried(table, [c for c in schema.spectators if c in kinds], np.arange(table.num_rows))
-    absent = [c for c in schema.spectators if c not in kinds]
-    notes += [f"The spectators {table_roles.listed(absent)} are not in the new data."] if absent else []
+    carried = table_read.carried(table, [c for c in schema.spectators if c in table.column_names],
+                                 np.arange(table.num_rows))
+    absent = [c for c in schema.spectators if c not in table.column_names]
+    notes = [f"The spectators {table_roles.listed(absent)} are not in the new data."] if absent else []
     if len(rows) < table.num_rows:
         notes.append(f"{table.num_rows - len(rows)} rows are dropped: a feature is missing or not finite there.")
-    return NewRows(
-        numbers=numbers[rows],
-        categories=np.stack(categories, axis=1)[rows] if categories else np.empty((len(rows), 0), np.int32),
-        target=target[rows] if len(target) else target, weight=weight[rows].astype(np.float32), signal=schema.signal,
-        carried=carried.take(rows), notes=tuple(notes))
+    found = Read(
+        rows, numbers[rows], np.stack(categories, axis=1)[rows] if categories else np.empty((len(rows), 0), np.int32),
+        carried.take(rows), tuple(notes))
+    return found, [_not_finite(gaps, (*schema.features, *schema.levels))] if refused else []
 
 
-def _check_columns(schema: Schema, files: Files) -> None:
+def _wrong_weight(schema: Schema, files: Files) -> list[Mistake]:
+    if schema.weight is None or files.header.columns.get(schema.weight, "number") in table_roles.NUMERIC:
+        return []
+    return [Mistake("wrong-type", f"The weight '{schema.weight}' is not numeric in the new data.",
+                    "Give the weight as it was in training, or leave the column out.")]
+
+
+def wrong_columns(schema: Features, files: Files) -> list[Mistake]:
+    """Features that the files have not, or in another type: ``missing-column``, ``wrong-type``."""
     kinds = files.header.columns
     mistakes = []
-    if schema.weight is not None and kinds.get(schema.weight, "number") not in table_roles.NUMERIC:
-        mistakes.append(Mistake("wrong-type", f"The weight '{schema.weight}' is not numeric in the new data.",
-                                "Give the weight as it was in training, or leave the column out."))
     for name in (*schema.features, *schema.levels):
         if name not in kinds:
             text = f"The new data have no column '{name}'.{did_you_mean(name, kinds)}"
@@ -86,8 +117,7 @@ def _check_columns(schema: Schema, files: Files) -> None:
         elif kinds[name] == "other":
             text = f"Column '{name}' was categorical in training and now has a type that is not read."
             mistakes.append(Mistake("wrong-type", text, "Give the column as it was in training."))
-    if mistakes:
-        raise DataError(mistakes)
+    return mistakes
 
 
 def _weight(schema: Schema, table: pa.Table) -> tuple[NDArray[np.float64], list[Mistake]]:

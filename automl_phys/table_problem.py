@@ -16,14 +16,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys import rundir, table_split
-from automl_phys.contracts import Facts, Part
+from automl_phys.contracts import Facts
 from automl_phys.table_read import Used
+from automl_phys.values import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,23 @@ Pick: TypeAlias = "slice | NDArray[np.int64]"
 
 DESCRIPTION = "problem.json"
 CARRIED = "carried.parquet"
+
+
+class Features(Protocol):
+    """What a schema knows for reading the features of other data as those of its own were read."""
+
+    @property
+    def features(self) -> tuple[str, ...]: ...
+    @property
+    def levels(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def medians(self) -> Mapping[str, float]: ...
+    @property
+    def indicators(self) -> tuple[str, ...]: ...
+    @property
+    def missing(self) -> str: ...
+    @property
+    def spectators(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,6 @@ def digests(files: Files) -> tuple[str, ...]:
 
 def _bytes(column: pa.ChunkedArray) -> bytes:
     if str(column.type) in {"string", "large_string"}:
-        return "\0".join(column.to_pylist()).encode()
+        return "\0".join(text or "" for text in column.to_pylist()).encode()
     values: NDArray[np.generic] = column.to_numpy()
     return values.tobytes()

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from automl_phys import table_read
-from automl_phys.contracts import Table
 from automl_phys.errors import Key, Mistake
+from automl_phys.exhibits import Table
 from automl_phys.registry import did_you_mean
 from automl_phys.table_read import Files
 
 if TYPE_CHECKING:
-    from automl_phys.sections import LabelledTable
+    from automl_phys.sections import TableData
 
 NUMERIC = ("number", "flag")
 NAMES_SHOWN = 8
@@ -25,26 +25,27 @@ NAMES_SHOWN = 8
 
 @dataclass(frozen=True)
 class Roles:
-    """Columns by role. Features are ``numbers`` and ``categories``; a column has one role, spectators aside."""
+    """Columns by role. Features are ``numbers`` and ``categories``; a column has one role, spectators aside.
+
+    ``single`` maps a role that one column has to that column: ``target``, ``weight``, ``group``, ``split.by`` (the
+    column that gives the split), ``truth``; which of them there can be is the task's.
+    """
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
-    target: str
-    weight: str | None
-    group: str | None
-    part: str | None
     spectators: tuple[str, ...]
+    single: Mapping[str, str]
 
 
-def assign(data: LabelledTable, files: Files) -> tuple[Roles, list[str], list[Mistake]]:
+def assign(data: TableData, files: Files) -> tuple[Roles, list[str], list[Mistake]]:
     """Roles, notes on columns left out, and mistakes.
 
-    Mistakes: ``no-such-column``, ``duplicate-role``, ``text-column``, ``wrong-type``, ``no-features``. Features and
-    spectators that are not there, or of a type that cannot be used, are left out of the roles.
+    Mistakes: ``no-such-column``, ``text-column``, ``wrong-type``, ``no-features``. Features and spectators that are not
+    there, or of a type that cannot be used, are left out of the roles.
     """
-    kinds = files.header.columns
-    mistakes = _absent(data, kinds) + _twice(data)
-    taken = {data.target, data.weight, data.group, data.split.column, *data.exclude, *data.spectators}
+    kinds, single = files.header.columns, data.singles()
+    mistakes = _absent(data, kinds)
+    taken = {*single.values(), *data.exclude, *data.spectators}
     asked = tuple(data.features or ())
     categories = tuple(c for c in data.categorical if c in kinds and kinds[c] != "other" and c not in taken)
     candidates = [c for c in asked or kinds if c in kinds and c not in taken and c not in categories]
@@ -53,25 +54,22 @@ def assign(data: LabelledTable, files: Files) -> tuple[Roles, list[str], list[Mi
         mistakes += [_not_numeric(c, "features", files) for c in candidates if kinds[c] not in NUMERIC]
     mistakes += [_wrong_type(c, "categorical", kinds[c], "text, integers or flags") for c in data.categorical
                  if kinds.get(c) == "other"]
-    if data.weight is not None and kinds.get(data.weight, "number") not in NUMERIC:
-        mistakes.append(_not_numeric(data.weight, "weight", files))
-    mistakes += [_wrong_type(c, role, kinds[c], "text or integers") for role, c in
-                 (("target", data.target), ("group", data.group)) if c is not None and kinds.get(c) == "other"]
+    if "weight" in single and kinds.get(single["weight"], "number") not in NUMERIC:
+        mistakes.append(_not_numeric(single["weight"], "weight", files))
+    mistakes += [_wrong_type(c, role, kinds[c], "text or integers") for role, c in single.items()
+                 if role != "weight" and kinds.get(c) == "other"]
     if not numbers and not categories and not (asked and mistakes):
         mistakes.append(Mistake("no-features", "No column is left to learn from.",
                                 "Numeric columns without another role are features; text columns need 'categorical'.",
                                 ("data",)))
-    spectators = tuple(c for c in data.spectators if c in kinds)
-    roles = Roles(numbers, categories, data.target, data.weight, data.group, data.split.column, spectators)
+    roles = Roles(numbers, categories, tuple(c for c in data.spectators if c in kinds), single)
     return roles, _left_out(data, kinds, roles), mistakes
 
 
 def shown(roles: Roles, kinds: Mapping[str, str]) -> Table:
     """Which columns play which role, for people."""
     rows = [("feature", "number", roles.numbers), ("feature", "category", roles.categories),
-            *((role, kinds.get(column, ""), (column,)) for role, column in
-              (("target", roles.target), ("weight", roles.weight), ("group", roles.group), ("split", roles.part))
-              if column),
+            *((role.partition(".")[0], kinds.get(column, ""), (column,)) for role, column in roles.single.items()),
             *(("spectator", kinds[column], (column,)) for column in roles.spectators)]
     return Table("Columns", ("role", "type", "columns", "names"),
                  tuple((role, kind, len(names), listed(names)) for role, kind, names in rows if names))
@@ -84,31 +82,18 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(every[:NAMES_SHOWN]) + more
 
 
-def _absent(data: LabelledTable, kinds: Mapping[str, str]) -> list[Mistake]:
-    single = {"target": data.target, "weight": data.weight, "group": data.group}
+def place(role: str) -> Key:
+    """Where a recipe says which column has a role: ``split.by`` is in ``data.split.by.column``."""
+    return ("data", "split", "by", "column") if role == "split.by" else ("data", role)
+
+
+def _absent(data: TableData, kinds: Mapping[str, str]) -> list[Mistake]:
     several: dict[str, Sequence[str]] = {"features": data.features or (), "exclude": data.exclude,
                                          "categorical": data.categorical, "spectators": data.spectators}
-    places: list[tuple[str, Key]] = [(column, ("data", role)) for role, column in single.items() if column is not None]
+    places: list[tuple[str, Key]] = [(column, place(role)) for role, column in data.singles().items()]
     places += [(column, ("data", role, i)) for role, columns in several.items() for i, column in enumerate(columns)]
-    if data.split.column is not None:
-        places.append((data.split.column, ("data", "split", "by", "column")))
     return [Mistake("no-such-column", f"There is no column '{column}' in the data.{did_you_mean(column, kinds)}",
                     f"Columns: {', '.join(kinds)}.", key) for column, key in places if column not in kinds]
-
-
-def _twice(data: LabelledTable) -> list[Mistake]:
-    """Columns to learn from that have a role which forbids it."""
-    forbidding: dict[str | None, str] = {
-        **dict.fromkeys(data.exclude, "under 'exclude'"), **dict.fromkeys(data.spectators, "a spectator"),
-        data.group: "the group", data.split.column: "the split", data.weight: "the weight", data.target: "the target"}
-    mistakes = [Mistake("duplicate-role", f"Column '{column}' is a feature and also {forbidding[column]}.",
-                        "A column that is learnt from has no other role: keep one of the two.", ("data", role, i))
-                for role, columns in (("features", data.features or ()), ("categorical", data.categorical))
-                for i, column in enumerate(columns) if column in forbidding]
-    others = {"weight": data.weight, "group": data.group}
-    return mistakes + [
-        Mistake("duplicate-role", f"Column '{column}' is the target and also the {role}.", "Keep one of the two.",
-                ("data", role)) for role, column in others.items() if column == data.target]
 
 
 def _not_numeric(column: str, role: str, files: Files) -> Mistake:
@@ -123,13 +108,13 @@ def _not_numeric(column: str, role: str, files: Files) -> Mistake:
 def _wrong_type(column: str, role: str, kind: str, wanted: str) -> Mistake:
     found = "lists, dates or another type that is not read" if kind == "other" else kind
     return Mistake("wrong-type", f"Column '{column}' under '{role}' holds {found}, not {wanted}.",
-                   "Give another column, or convert this one.", ("data", role))
+                   "Give another column, or convert this one.", place(role))
 
 
-def _left_out(data: LabelledTable, kinds: Mapping[str, str], roles: Roles) -> list[str]:
+def _left_out(data: TableData, kinds: Mapping[str, str], roles: Roles) -> list[str]:
     """Columns without any role, and why."""
-    single = (roles.target, roles.weight, roles.group, roles.part)
-    rest = [c for c in kinds if c not in {*roles.numbers, *roles.categories, *roles.spectators, *single, *data.exclude}]
+    used = {*roles.numbers, *roles.categories, *roles.spectators, *roles.single.values(), *data.exclude}
+    rest = [c for c in kinds if c not in used]
     notes = []
     if data.exclude:
         notes.append(f"Left out as the recipe says: {listed(data.exclude)}.")

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys import table_labels, table_read, table_roles, table_split
-from automl_phys.contracts import Facts, Part, Table
+from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
+from automl_phys.exhibits import Table
 from automl_phys.table_labels import Classes
 from automl_phys.table_read import Files
 from automl_phys.table_roles import Roles
+from automl_phys.values import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,31 +76,29 @@ def survey(data: LabelledTable, folder: Path, seed: int) -> Survey:
     files = table_read.find(data.path, data.builtin, folder)
     roles, notes, mistakes = table_roles.assign(data, files)
     kinds = files.header.columns
-    named = (roles.target, roles.weight, roles.group, roles.part)
-    deciding = [c for c in named if c and kinds.get(c, "other") != "other"]
-    columns, file_rows = table_read.whole(files, list(dict.fromkeys(deciding)))
+    deciding = {role: c for role, c in roles.single.items() if kinds.get(c, "other") != "other"}
+    columns, file_rows = table_read.whole(files, list(dict.fromkeys(deciding.values())))
     rows = sum(file_rows)
     classes, codes = Classes((), {}, None), np.zeros(rows, np.int32)
     weight: NDArray[np.float64] | None = None
     groups: NDArray[np.int32] | None = None
-    if roles.target in deciding:
-        classes, codes, found = table_labels.classes(columns[roles.target], data)
+    if "target" in deciding:
+        classes, codes, found = table_labels.classes(columns[data.target], data)
         mistakes += found
-    if roles.weight is not None and kinds.get(roles.weight) in table_roles.NUMERIC:
-        weight, found = table_labels.weights(columns[roles.weight], roles.weight)
+    if "weight" in deciding and kinds[deciding["weight"]] in table_roles.NUMERIC:
+        weight, found = table_labels.weights(columns[deciding["weight"]], deciding["weight"])
         mistakes += found
-    if roles.group is not None and roles.group in deciding:
-        groups, found = table_labels.groups(columns[roles.group], roles.group)
+    if "group" in deciding:
+        groups, found = table_labels.groups(columns[deciding["group"]], deciding["group"])
         mistakes += found
     parts: NDArray[np.int64] | None = None
-    if roles.part is not None and roles.part in deciding:
-        parts, found_parts = table_labels.parts(columns[roles.part], roles.part)
+    if "split.by" in deciding:
+        parts, found_parts = table_labels.parts(columns[deciding["split.by"]], deciding["split.by"])
         mistakes += found_parts
     layout = None
     if not mistakes:
-        kept = _kept(data, files, roles, rows)
-        if len(kept) < rows:
-            notes.append(f"{rows - len(kept)} of {rows} rows are dropped: a feature is missing or not finite there.")
+        kept, dropped = complete_rows(data.missing, files, roles, rows)
+        notes += dropped
         layout, mistakes = _lay_out(data, classes, codes, weight, groups, parts, kept, seed)
     if len(classes.names) == 2 and data.signal is None and classes.signal is not None:
         notes.append(f"The signal is '{classes.names[classes.signal]}', the last class; 'signal' says otherwise.")
@@ -109,6 +109,7 @@ def survey(data: LabelledTable, folder: Path, seed: int) -> Survey:
 def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tuple[str, ...] = ()) -> Facts:
     """What the planner needs and people want to see."""
     sizes = {"numbers": numbers, "categories": categories, "outputs": len(seen.classes.names),
+             "signal": int(seen.classes.signal is not None),
              "weighted": int(seen.weight is not None), "folds": seen.folds}
     tables = (table_roles.shown(seen.roles, seen.files.header.columns), _classes(seen, layout), _split(seen, layout))
     return Facts("table", layout.rows, sizes, tables, seen.notes + notes)
@@ -120,15 +121,17 @@ def gaps(chunk: pa.Table, roles: Roles, values: NDArray[np.float32]) -> tuple[ND
     return ~np.isfinite(values), np.stack(missing, axis=1) if missing else np.zeros((len(values), 0), np.bool_)
 
 
-def _kept(data: LabelledTable, files: Files, roles: Roles, rows: int) -> NDArray[np.int64]:
-    """Rows that are used: all, but under ``missing: drop`` only those with every feature."""
-    if data.missing != "drop":
-        return np.arange(rows)
-    whole = []
+def complete_rows(missing: str, files: Files, roles: Roles, rows: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Rows that are used: all, but under ``missing: drop`` only those with every feature, and a note that tells."""
+    if missing != "drop":
+        return np.arange(rows), []
+    complete = []
     for _, chunk in table_read.chunks(files, roles.numbers + roles.categories):
         number_gaps, category_gaps = gaps(chunk, roles, table_read.floats(chunk, roles.numbers))
-        whole.append(~(number_gaps.any(1) | category_gaps.any(1)))
-    return np.flatnonzero(np.concatenate(whole))
+        complete.append(~(number_gaps.any(1) | category_gaps.any(1)))
+    kept = np.flatnonzero(np.concatenate(complete))
+    lost = rows - len(kept)
+    return kept, [f"{lost} of {rows} rows are dropped: a feature is missing or not finite there."] if lost else []
 
 
 def _lay_out(
@@ -196,13 +199,14 @@ def _classes(seen: Survey, layout: Layout) -> Table:
         (name + (" (signal)" if i == seen.classes.signal else ""), int(counts[i]), float(sums[i]),
          float(sums[i] ** 2 / squares[i]) if squares[i] else 0.0)
         for i, name in enumerate(seen.classes.names))
-    note = "Effective rows: (Σw)²/Σw², the unweighted rows that would fluctuate as much." if seen.roles.weight else ""
-    return Table("Classes", ("class", "rows", "sum of weights", "effective rows"), rows, note)
+    effective = "Effective rows: (Σw)²/Σw², the unweighted rows that would fluctuate as much."
+    return Table("Classes", ("class", "rows", "sum of weights", "effective rows"), rows,
+                 "" if seen.weight is None else effective)
 
 
 def _split(seen: Survey, layout: Layout) -> Table:
     rows: list[tuple[str | int | float | None, ...]] = [
         (name, *(int(n) for n in counts), int(counts.sum()))
         for name, counts in zip(_slice_names(layout), layout.counts, strict=True)]
-    group = f" and no value of '{seen.roles.group}'" if seen.roles.group else ""
+    group = f" and no value of '{seen.roles.single['group']}'" if "group" in seen.roles.single else ""
     return Table("Split", ("part", *seen.classes.names, "all"), tuple(rows), f"No row{group} is on two sides.")

@@ -1,7 +1,7 @@
 """Writing a prepared table: the features into memory-mapped arrays, chunk by chunk, gaps treated, codes given.
 
-Takes a survey without mistakes and an empty folder; gives the schema. Fits what must be fitted (medians, levels, which
-columns are constant) on the training rows alone.
+Takes the columns' roles, the rows in the order in which they are stored, and an empty folder; gives what the arrays
+mean. Fits what must be fitted (medians, levels, which columns are constant) on the training rows alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from automl_phys import rundir, table_read, table_roles
 from automl_phys.errors import Mistake
 from automl_phys.table_problem import CARRIED, Schema
+from automl_phys.table_read import Files
+from automl_phys.table_roles import Roles
 from automl_phys.table_survey import Layout, Survey, gaps
 
 BLOCK_ROWS = 1 << 18
@@ -37,6 +39,18 @@ class Tally:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     codes: tuple[dict[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the feature arrays in a folder mean, in the terms of ``table_problem.Features``; ``constant`` features are
+    left out of them."""
+
+    numbers: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+    medians: Mapping[str, float]
+    indicators: tuple[str, ...]
+    constant: tuple[str, ...]
 
 
 @contextmanager
@@ -62,9 +76,9 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def wrong_features(seen: Survey, missing: str, tally: Tally) -> list[Mistake]:
+def wrong_features(roles: Roles, missing: str, tally: Tally) -> list[Mistake]:
     """``not-finite`` under ``missing: error``, and ``constant-features`` when no feature varies."""
-    names = seen.roles.numbers + seen.roles.categories
+    names = roles.numbers + roles.categories
     mistakes = []
     if missing == "error" and tally.missing.any():
         told = [f"'{name}' ({n}, the first in row {row})"
@@ -78,25 +92,26 @@ def wrong_features(seen: Survey, missing: str, tally: Tally) -> list[Mistake]:
     return mistakes
 
 
-def read_features(seen: Survey, numbers: NDArray[np.float32] | None = None,
-                  categories: NDArray[np.int32] | None = None) -> Tally:
-    """Read every feature once, chunk by chunk, into ``numbers`` (n, d) and ``categories`` (n, c) in stored order.
+def stored_places(order: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """Where each of the data's rows is stored (rows,), given the row in each stored place; -1 where it is not."""
+    places = np.full(rows, -1)
+    places[order] = np.arange(len(order))
+    return places
 
-    A gap is NaN, or code -1. Without a layout nothing is stored and all rows count as training rows.
+
+def read_features(files: Files, roles: Roles, places: NDArray[np.int64], n_train: int,
+                  numbers: NDArray[np.float32] | None = None, categories: NDArray[np.int32] | None = None) -> Tally:
+    """Read every feature once, chunk by chunk; into ``numbers`` (n, d) and ``categories`` (n, c) if these are given.
+
+    ``places`` (rows of the data,) say where a row is stored, -1 for one that is not; the first ``n_train`` places are
+    the training rows. A gap is NaN, or code -1.
     """
-    roles, layout = seen.roles, seen.layout
-    rows, n_train = sum(seen.file_rows), sum(seen.file_rows)
-    stored_at = np.zeros(rows, np.int64)
-    if layout is not None:
-        n_train = layout.rows["train"]
-        stored_at[:] = -1
-        stored_at[layout.order] = np.arange(len(layout.order))
     n_numbers, n_features = len(roles.numbers), len(roles.numbers) + len(roles.categories)
     tally = Tally(np.zeros(n_features, np.int64), np.full(n_features, -1), np.full(n_numbers, np.inf, np.float32),
                   np.full(n_numbers, -np.inf, np.float32), tuple({} for _ in roles.categories))
     start = 0
-    for _, chunk in table_read.chunks(seen.files, roles.numbers + roles.categories):
-        at = stored_at[start:start + chunk.num_rows]
+    for _, chunk in table_read.chunks(files, roles.numbers + roles.categories):
+        at = places[start:start + chunk.num_rows]
         kept, train = at >= 0, (at >= 0) & (at < n_train)
         values = table_read.floats(chunk, roles.numbers)
         number_gaps, category_gaps = gaps(chunk, roles, values)
@@ -112,7 +127,9 @@ def read_features(seen: Survey, numbers: NDArray[np.float32] | None = None,
             numbers[at[kept]] = values[kept]
         for j, name in enumerate(roles.categories):
             local, texts = table_read.texts(chunk[name])
-            recode = np.array([tally.codes[j].setdefault(text, len(tally.codes[j])) for text in texts] + [-1], np.int32)
+            recode = np.full(len(texts) + 1, -1, np.int32)  # code -1, no value, picks the last
+            for code in np.unique(local[kept & (local >= 0)]):
+                recode[code] = tally.codes[j].setdefault(texts[code], len(tally.codes[j]))
             if categories is not None:
                 categories[at[kept], j] = recode[local][kept]
         start += chunk.num_rows
@@ -190,27 +207,38 @@ def recoded(codes: NDArray[np.int32], texts: Sequence[str], levels: Sequence[str
     return np.array([position.get(text, 0) for text in texts] + [0], np.int32)[codes]
 
 
-def write(seen: Survey, layout: Layout, missing: str, folder: Path) -> tuple[Schema, list[str], list[Mistake]]:
-    """Write the arrays of a table into ``folder``. Gives schema, notes on features that were dropped, and mistakes."""
-    roles, n, n_train = seen.roles, len(layout.order), layout.rows["train"]
+def write_features(
+    files: Files, roles: Roles, order: NDArray[np.int64], rows: int, n_train: int, missing: str, folder: Path
+) -> tuple[Written, Tally, list[Mistake]]:
+    """Write ``numbers.npy`` and ``categories.npy`` into ``folder``: of ``rows`` rows those in ``order``, in this order.
+
+    Gives what the arrays mean, what reading told, and mistakes.
+    """
     raw_numbers, raw_categories = folder / "raw_numbers.npy", folder / "raw_categories.npy"
-    numbers = allocate(raw_numbers, (n, len(roles.numbers)), np.float32)
-    categories = allocate(raw_categories, (n, len(roles.categories)), np.int32)
-    tally = read_features(seen, numbers, categories)
-    mistakes = wrong_features(seen, missing, tally)
+    numbers = allocate(raw_numbers, (len(order), len(roles.numbers)), np.float32)
+    categories = allocate(raw_categories, (len(order), len(roles.categories)), np.int32)
+    tally = read_features(files, roles, stored_places(order, rows), n_train, numbers, categories)
     features, indicated, medians = finish_numbers(folder, numbers, roles.numbers, tally, missing, n_train)
     levels = finish_categories(folder, categories, roles.categories, tally, n_train)
     for raw in (raw_numbers, raw_categories):
         raw.unlink(missing_ok=True)
+    constant = tuple(c for c in roles.numbers + roles.categories if c not in features and c not in levels)
+    names = (*features, *indicator_names(indicated, features))
+    return Written(names, levels, medians, indicated, constant), tally, wrong_features(roles, missing, tally)
+
+
+def write(seen: Survey, layout: Layout, missing: str, folder: Path) -> tuple[Schema, list[str], list[Mistake]]:
+    """Write the arrays of a table into ``folder``. Gives schema, notes on features that were dropped, and mistakes."""
+    roles, order, n_train = seen.roles, layout.order, layout.rows["train"]
+    made, _, mistakes = write_features(seen.files, roles, order, sum(seen.file_rows), n_train, missing, folder)
     factor = _write_keys(seen, layout, folder)
-    _write_carried(seen, layout, folder)
+    write_carried(seen.files, roles.spectators, order, folder)
     schema = Schema(
-        numbers=(*features, *indicator_names(indicated, features)), levels=levels, target=roles.target,
-        classes=seen.classes.names, signal=seen.classes.signal, weight=roles.weight, spectators=roles.spectators,
-        missing=missing, medians=medians, labels=seen.classes.codes, indicators=indicated, weight_factor=factor)
-    constant = [name for name in roles.numbers + roles.categories if name not in features and name not in levels]
-    notes = [f"Dropped, being constant in the training rows: {table_roles.listed(constant)}."] if constant else []
-    return schema, notes, mistakes
+        numbers=made.numbers, levels=made.levels, target=roles.single["target"], classes=seen.classes.names,
+        signal=seen.classes.signal, weight=roles.single.get("weight"), spectators=roles.spectators, missing=missing,
+        medians=made.medians, labels=seen.classes.codes, indicators=made.indicators, weight_factor=factor)
+    constant = table_roles.listed(made.constant)
+    return schema, [f"Dropped, being constant in the training rows: {constant}."] if constant else [], mistakes
 
 
 def indicator_names(features: Sequence[str], taken: Sequence[str]) -> tuple[str, ...]:
@@ -236,9 +264,9 @@ def _write_keys(seen: Survey, layout: Layout, folder: Path) -> float:
     return factor
 
 
-def _write_carried(seen: Survey, layout: Layout, folder: Path) -> None:
+def write_carried(files: Files, spectators: Sequence[str], order: NDArray[np.int64], folder: Path) -> None:
+    """Write ``carried.parquet``: where each stored row was in the data, and its spectators."""
     from pyarrow import parquet
 
-    table, _ = table_read.whole(seen.files, seen.roles.spectators)
-    carried = table_read.carried(table.take(layout.order), seen.roles.spectators, layout.order)
-    parquet.write_table(carried, folder / CARRIED)
+    table, _ = table_read.whole(files, spectators)
+    parquet.write_table(table_read.carried(table.take(order), spectators, order), folder / CARRIED)

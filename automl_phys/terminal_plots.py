@@ -1,6 +1,8 @@
-"""Figures drawn with characters: curves in braille dots, matrices in coloured cells. Gives rich text; prints nothing.
+"""Figures drawn with characters: curves and points in braille dots, matrices in coloured cells. Gives rich text; prints
+nothing.
 
-Takes :class:`automl_phys.contracts.Figure`. Curves are told apart by letters on them, and by colour where there is any.
+Takes :class:`automl_phys.exhibits.Figure`. Curves are told apart by letters on them, categories of points by marks in
+their midst, and both by colour where there is any.
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isfinite, log10
+from statistics import median
 
 from rich.table import Table
 from rich.text import Text
 
-from automl_phys.contracts import Axis, Figure, Series
+from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.readable import cell, printable
 
 COLORS = ("cyan", "green", "red", "yellow", "magenta", "blue")
@@ -56,6 +59,14 @@ class Canvas:
         for x, y in points:
             self._dot(x, y, style)
 
+    def mark(self, x: float, y: float, text: str, style: str) -> None:
+        """Write a few characters around a place, over the dots."""
+        row, column = self._dot(x, y, style)
+        first = max(0, min(column - len(text) // 2, self.width - len(text)))
+        for at, letter in enumerate(text, start=first):
+            self._letters[row, at] = letter
+            self._styles[row][at] = style
+
     def _dot(self, x: float, y: float, style: str) -> tuple[int, int]:
         across = min(max(int(x * 2 * self.width), 0), 2 * self.width - 1)
         down = 4 * self.height - 1 - min(max(int(y * 4 * self.height), 0), 4 * self.height - 1)
@@ -97,6 +108,33 @@ def plot(figure: Figure, width: int = 60, height: int = 20) -> Text:
             canvas.scatter(points, style)
         legend.append_text(Text.assemble(("  " + letter + " ", f"bold {style}"), printable(series.name), end_of_entry))
     return _framed(canvas, figure, x_ends, y_ends, legend)
+
+
+def scatter(figure: Figure, width: int = 60, height: int = 20) -> Text:
+    """The points of a figure in the colours of its first colouring, each category marked in its midst; noise is dim.
+
+    Raises ValueError for a figure without points.
+    """
+    from automl_phys.scatter import marks
+
+    if figure.points is None:
+        raise ValueError(f"figure '{figure.name}' has no points")
+    shown, canvas = figure.points, Canvas(width, height)
+    colour = shown.colourings[0]
+    x_ends, y_ends = _ends(figure.x, shown.x), _ends(figure.y, shown.y)
+    places = [((x - x_ends[0]) / (x_ends[1] - x_ends[0]), (y - y_ends[0]) / (y_ends[1] - y_ends[0]))
+              for x, y in zip(shown.x, shown.y, strict=True)]
+    kinds: dict[int, list[tuple[float, float]]] = {}
+    for place, value in zip(places, colour.values, strict=True):
+        if all(map(isfinite, place)):
+            kinds.setdefault(int(value) if colour.categories else -1, []).append(place)
+    for kind, points in sorted(kinds.items()):
+        canvas.scatter(points, COLORS[kind % len(COLORS)] if kind >= 0 else "dim")
+    for kind, name in enumerate(marks(colour.categories)):
+        if kind in kinds:
+            middle = median(x for x, _ in kinds[kind]), median(y for _, y in kinds[kind])
+            canvas.mark(*middle, printable(name), f"bold reverse {COLORS[kind % len(COLORS)]}")
+    return _framed(canvas, figure, x_ends, y_ends, Text(f"  coloured and marked by {printable(colour.name)}", "dim"))
 
 
 def _ends(axis: Axis, values: Sequence[float]) -> tuple[float, float]:

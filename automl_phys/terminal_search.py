@@ -14,8 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl_phys.contracts import Direction, Job, Plan, Progress, Result
+from automl_phys.contracts import Plan
 from automl_phys.readable import duration, metric, printable
+from automl_phys.trials import Job, Progress, Result
+from automl_phys.values import Direction
 
 STATUS_STYLES = {"done": "green", "pruned": "dim", "failed": "red", "timed_out": "yellow"}
 BAR_WIDTH = 30

@@ -14,8 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from automl_phys import contracts, terminal_plots
-from automl_phys.contracts import Evaluation, Figure, Finding, Plan, Score
+from automl_phys import exhibits, terminal_plots
+from automl_phys.contracts import Plan, Range
+from automl_phys.exhibits import Evaluation, Figure, Finding, Score
 from automl_phys.readable import (
     cell,
     condition,
@@ -31,6 +32,8 @@ from automl_phys.readable import (
 )
 
 OUTCOMES = {"issue": ("bold red", "✗ issue"), "tip": ("yellow", "! tip")}
+TABLES = ("The data and null data", "Clusters")
+"""Tables of an evaluation, by title, that stand in the terminal too."""
 ROLES = {"winner": "bold green", "member": "", "baseline": "dim"}
 
 
@@ -44,23 +47,23 @@ def plan(decided: Plan) -> Iterator[RenderableType]:
         yield table(facts)
     if decided.facts.notes:
         yield _bullets(decided.facts.notes)
-    yield table(contracts.Table(
+    yield table(exhibits.Table(
         "Families", ("family", "memory of a fit", "why"),
         tuple((chosen.family, memory(chosen.memory_mb), chosen.reason) for chosen in decided.families)))
     if decided.skipped:
-        yield table(contracts.Table("Left out", ("family", "why"), tuple(decided.skipped.items())))
+        yield table(exhibits.Table("Left out", ("family", "why"), tuple(decided.skipped.items())))
     yield table(search_space(decided))
-    yield table(contracts.Table("Decisions", ("what", "decided"), decisions(decided)))
+    yield table(exhibits.Table("Decisions", ("what", "decided"), decisions(decided)))
     yield Group(_heading("Reasons"), _bullets(decided.reasons))
 
 
-def search_space(decided: Plan) -> contracts.Table:
+def search_space(decided: Plan) -> exhibits.Table:
     rows = tuple((chosen.family, name, values_of(allowed), _scale(allowed))
                  for chosen in decided.families for name, allowed in chosen.space.items())
-    return contracts.Table("Search space", ("family", "parameter", "values", "scale"), rows)
+    return exhibits.Table("Search space", ("family", "parameter", "values", "scale"), rows)
 
 
-def _scale(allowed: contracts.Range) -> str:
+def _scale(allowed: Range) -> str:
     return scale_of(allowed) + (f", if {condition(allowed.when)}" if allowed.when else "")
 
 
@@ -79,16 +82,20 @@ def outcome(
     roc = _first(evaluation.figures, "roc", "xy")
     if roc:
         yield Group(_heading(printable(roc.title)), terminal_plots.plot(roc))
+    yield from map(table, (shown for shown in evaluation.tables if shown.title in TABLES))
+    scatter = _first(evaluation.figures, "map", "scatter")
+    if scatter:
+        yield Group(_heading(printable(scatter.title)), terminal_plots.scatter(scatter))
     if findings:
         yield checks(findings)
     if report:
         yield Text.assemble(("Report  ", "bold"), (printable(str(report)), "cyan"))
 
 
-def metrics(evaluation: Evaluation) -> contracts.Table:
+def metrics(evaluation: Evaluation) -> exhibits.Table:
     found = evaluation.metrics.items()
-    return contracts.Table(
-        "Metrics on the test set, with 68 % intervals", ("metric", "value"),
+    return exhibits.Table(
+        "Metrics, with 68 % intervals", ("metric", "value"),
         tuple((metric(name), estimate(one)) for name, one in found),
         note="How each interval was had stands in the report.")
 
@@ -111,7 +118,7 @@ def leaderboard(scores: Sequence[Score], objective: str) -> Table:
     return made
 
 
-def _gain_style(gain: contracts.Estimate) -> str:
+def _gain_style(gain: exhibits.Estimate) -> str:
     """Green or red only where the interval leaves zero out."""
     return "green" if gain.low > 0 else "red" if gain.high < 0 else "yellow"
 
@@ -133,7 +140,7 @@ def checks(findings: Sequence[Finding]) -> RenderableType:
 
 # ---------------------------------------------------------------- pieces
 
-def table(shown: contracts.Table) -> Table:
+def table(shown: exhibits.Table) -> Table:
     """A table of the contracts; columns of numbers only stand at the right."""
     right = tuple(index - 1 for index in range(1, len(shown.head))
                   if shown.rows and all(isinstance(row[index], (int, float, type(None))) for row in shown.rows))

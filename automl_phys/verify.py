@@ -1,76 +1,75 @@
-"""A saved model must say in a new process what it said when it was fitted.
+"""A saved model must say, in a process that has fitted nothing, what it said when it was fitted.
 
-:func:`beside` starts that process, ``python -m automl_phys.verify RUN FIT…``, and holds its findings against the
-tolerance: a run whose models do not reproduce fails. The process loads the models of each fit, predicts the rows they
-were judged on, and writes by how much that differs from the predictions stored then.
+Trials run in processes of their own, so this one may judge; where they ran in this very process (executor ``inline``)
+a new one is started, ``python -m automl_phys.verify RUN FIT…``. The models of each fit are loaded and predict the rows
+they were judged on; how much that differs from the predictions stored then is held against the tolerance. A run whose
+models do not reproduce fails.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from subprocess import DEVNULL, Popen
-from tempfile import TemporaryFile
 
 import numpy as np
 
-from automl_phys import registry, resampling
-from automl_phys.contracts import Ensemble, Job, Show
+from automl_phys import ensemble, resampling
+from automl_phys.contracts import Plan, Show
 from automl_phys.errors import Mistake, RunError
 from automl_phys.rundir import FitDir, RunDir, read_json, write_json
+from automl_phys.trials import Ensemble, Job
 
 TOLERANCE = 1e-5
 """How much a saved model's predictions may differ from those at the time of the fit."""
 
 
-def run(run_dir: RunDir, fits: Sequence[str]) -> None:
+def run(plan: Plan, run_dir: RunDir, show: Show) -> None:
+    """Have every model of the ensemble predict again. Raises RunError for those that cannot be loaded or differ."""
+    show.stage("Verification")
+    made = read_json(run_dir.ensemble, Ensemble)
+    members = (*made.members, *made.singles.values())
+    models = {_fit_of(run_dir, folder) for member in members for folder in member.folders}
+    fits = sorted(models | set(made.replicas[:1]))  # a replica was judged on rows that it was not fitted on, too
+    known = read_json(run_dir.verified, dict[str, float]) if run_dir.verified.exists() else {}
+    if not set(fits) <= set(known):
+        if plan.executor == "inline":
+            _elsewhere(run_dir, fits)
+        else:
+            measure(run_dir, fits, show)
+    _judge(run_dir)
+    show.say(f"{len(fits)} saved models were loaded in a new process and predict the same.")
+
+
+def measure(run_dir: RunDir, fits: Sequence[str], show: Show | None = None) -> None:
     """Write ``model/verified.json``: for each fit, a folder of the run, the largest difference in any prediction."""
-    write_json(run_dir.verified, {fit: difference(FitDir(run_dir.path / fit), run_dir) for fit in fits})
+    found = {}
+    for done, fit in enumerate(fits, start=1):
+        found[fit] = difference(FitDir(run_dir.path / fit), run_dir)
+        if show:
+            show.advance(done, len(fits), "models")
+    write_json(run_dir.verified, found)
 
 
 def difference(fit: FitDir, run_dir: RunDir) -> float:
     """The largest difference between a fit's stored predictions and those of its saved models; NaN if any is NaN."""
     job = read_json(fit.job, Job)
-    family = registry.load("families", job.family)
     problems = resampling.problems(job, run_dir.path)
-    predictions = [family.load(fit.model(i if len(problems) > 1 else None)).predict(problem.valid)
+    predictions = [ensemble.model(job.family, fit.model(i if len(problems) > 1 else None)).predict(problem.valid)
                    for i, problem in enumerate(problems)]
     stored = np.load(fit.valid, allow_pickle=False)
     return float(np.max(np.abs(np.concatenate(predictions) - stored)))
 
 
-@contextmanager
-def beside(run_dir: RunDir, show: Show) -> Iterator[None]:
-    """Have every model of the ensemble predict again in a new process while the block does something else.
-
-    Raises RunError, when the block has ended, for models that could not be loaded or did not reproduce. The process has
-    this one's environment; it is stopped when the block raises.
-    """
-    made = read_json(run_dir.ensemble, Ensemble)
-    members = (*made.members, *made.singles.values())
-    fits = sorted({_fit_of(run_dir, folder) for member in members for folder in member.folders})
-    known = read_json(run_dir.verified, dict[str, float]) if run_dir.verified.exists() else {}
-    if set(fits) <= set(known):
-        yield
-        _judge(run_dir)
-        return
-    with TemporaryFile("w+") as log:
-        command = [sys.executable, "-m", __name__, str(run_dir.path), *fits]
-        with Popen(command, stdout=DEVNULL, stderr=log) as process:  # noqa: S603 - our own module
-            try:
-                yield
-                code = process.wait()
-            finally:
-                process.kill()
-        if code:
-            log.seek(0)
-            last = log.read().strip().splitlines()[-1:] or [f"exit code {code}"]
-            raise RunError(Mistake("not-reloadable", f"A saved model cannot be loaded in a new process: {last[0]}",
-                                   f"This is a bug; please report it with {run_dir.model}."))
-    _judge(run_dir)
-    show.say(f"{len(fits)} saved models were loaded in a new process and predict the same.")
+def _elsewhere(run_dir: RunDir, fits: Sequence[str]) -> None:
+    """:func:`measure` in a new process, which has this one's environment."""
+    command = [sys.executable, "-m", __name__, str(run_dir.path), *fits]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own module
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise RunError(Mistake("not-reloadable", f"A saved model cannot be loaded in a new process: {last[0]}",
+                               f"This is a bug; please report it with {run_dir.model}."))
 
 
 def _judge(run_dir: RunDir) -> None:
@@ -88,4 +87,4 @@ def _fit_of(run_dir: RunDir, model: str) -> str:
 
 
 if __name__ == "__main__":
-    run(RunDir(Path(sys.argv[1])), sys.argv[2:])
+    measure(RunDir(Path(sys.argv[1])), sys.argv[2:])

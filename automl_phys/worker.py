@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl_phys import machine, pruning, registry, resampling
-from automl_phys.contracts import Fitted, Job, OutOfTime, Progress, Pruned, Result, Status, Task
+from automl_phys.contracts import Fitted, Task
 from automl_phys.rundir import FitDir, write_json, write_text
+from automl_phys.trials import Job, OutOfTime, Progress, Pruned, Result, Status
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
+    from automl_phys.values import Array
 
 REPORT_EVERY_S = 0.2
+COMPILED_BYTES = 2**30
+"""What compiled networks may take on the disk; the least recently used go first."""
 LONGEST_MESSAGE = 300
 
 
@@ -47,6 +50,8 @@ def environment(threads: int, device: str, framework: str) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "NPROC": str(threads),  # the size of XLA's own thread pool
+        "NUMBA_NUM_THREADS": str(threads),
+        "NUMBA_CACHE_DIR": str(machine.cache_folder() / "numba"),  # site-packages may not be writable
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": "1",
         "XLA_FLAGS": xla,
@@ -54,6 +59,7 @@ def environment(threads: int, device: str, framework: str) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(machine.cache_folder() / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_COMPILATION_CACHE_MAX_SIZE": str(COMPILED_BYTES),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -85,7 +91,7 @@ def run_trial(job: Job, report: Callable[[Progress], None]) -> Result:
 
 
 class _Follower:
-    """The ``contracts.Watch`` of one fit: scores each step, reports it, stops what falls behind or takes too long."""
+    """The ``trials.Watch`` of one fit: scores each step, reports it, stops what falls behind or takes too long."""
 
     def __init__(
         self, job: Job, task: Task, part: Any, values: dict[int, float], report: Callable[[Progress], None],

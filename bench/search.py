@@ -19,9 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from automl_phys import pipeline, prepare, recipe, registry, search, worker
-from automl_phys.contracts import Job, Plan, Progress, Result, Slot, Trial
+from automl_phys.contracts import Plan
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
+from automl_phys.trials import Job, Progress, Result, Slot, Trial
 
 JETS = """
 recipe: 1

@@ -8,28 +8,18 @@ import pytest
 from pyarrow import parquet
 
 from automl_phys import diagnose, registry
-from automl_phys.contracts import (
-    Chosen,
-    Ensemble,
-    Estimate,
-    Evaluation,
-    Job,
-    Member,
-    Plan,
-    Range,
-    Result,
-    Score,
-    Seen,
-    Trial,
-)
+from automl_phys.contracts import Chosen, Plan, Range, Seen
 from automl_phys.errors import RunError
+from automl_phys.exhibits import Estimate, Evaluation, Score
 from automl_phys.tasks import classify
+from automl_phys.trials import Ensemble, Job, Member, Result, Trial
 
 METRICS = {
     "log_loss": Estimate(0.5, 0.49, 0.51), "train_gap": Estimate(0.001, -0.009, 0.011),
     "overtraining_p": Estimate(0.4, np.nan, np.nan), "calibration_error": Estimate(0.01, 0.005, 0.015),
     "calibration_p": Estimate(0.3, np.nan, np.nan),
 }
+OF_CLUSTERS = ("density_not_preserved", "much_noise", "no_structure", "unstable_clusters")
 SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
 
 
@@ -54,7 +44,7 @@ def trial(number, status="done", message=""):
 def seen(tmp_path):
     problem = table(tmp_path)
     plan = Plan("x", "classify", problem.facts(), (Chosen("linear", "", 1, SPACE, ()),), {}, "linear", "log_loss", "minimize",
-                10, None, None, "tpe", "none", 1, 0, False, 1, "inline", 1, 1, ("cpu",), 100, "jax", 0, ())
+                10, None, None, "tpe", "none", 1, 0, False, 1, 0, "inline", 1, 1, ("cpu",), 100, "jax", 0, ())
     member = Member("linear", 3, 1.0, {"C": 1.0, "dropout": 0.2, "kind": "a"}, ("m",))
     winner = Score("w", "winner", METRICS, Estimate(0.1, 0.09, 0.11))
     return Seen(plan, tuple(trial(n) for n in range(10)), Ensemble((member,), {"baseline": member}, "log_loss", 0.5),
@@ -82,7 +72,11 @@ def with_params(seen, **params):
 @pytest.mark.parametrize("name", registry.names("checks"))
 def test_a_healthy_run_passes(name, seen):
     found = outcome(name, seen)
-    assert (found.outcome, found.text) == ("passed", "")
+    if name in OF_CLUSTERS:
+        assert found.outcome == "not applicable"
+        assert found.text
+    else:
+        assert (found.outcome, found.text) == ("passed", "")
 
 
 def test_codes_are_unique():

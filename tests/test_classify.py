@@ -8,8 +8,9 @@ import pytest
 from pyarrow import csv, parquet
 
 from automl_phys import measures, metrics
-from automl_phys.contracts import Candidate, Estimate, Score
+from automl_phys.contracts import Candidate
 from automl_phys.errors import RunError
+from automl_phys.exhibits import Estimate, Score
 from automl_phys.tasks import classify
 
 CLASSES = ("qcd", "top", "w")

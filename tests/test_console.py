@@ -10,8 +10,9 @@ from fixtures import jets_run
 
 from automl_phys import terminal_plots
 from automl_phys.console import Terminal
-from automl_phys.contracts import Axis, Estimate, Figure, Progress, Series
+from automl_phys.exhibits import Axis, Estimate, Figure, Series
 from automl_phys.terminal_search import Board
+from automl_phys.trials import Progress
 
 ESCAPE = "\x1b"
 

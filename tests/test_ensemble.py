@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl_phys import ensemble
-from automl_phys.contracts import Ensemble, Member
+from automl_phys.trials import Ensemble, Member
 
 TRUTH = np.random.default_rng(0).normal(size=200)
 

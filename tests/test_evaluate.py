@@ -6,9 +6,11 @@ import pytest
 from pyarrow import parquet
 
 from automl_phys import diagnose, ensemble, evaluate
-from automl_phys.contracts import Ensemble, Finding, Member, Plan
+from automl_phys.contracts import Plan
+from automl_phys.exhibits import Finding
 from automl_phys.rundir import RunDir, read_json, write_json
 from automl_phys.tasks import classify
+from automl_phys.trials import Ensemble, Member
 
 
 class Silent:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from automl_phys import registry
-from automl_phys.contracts import Job, Progress, Result, Slot
+from automl_phys.trials import Job, Progress, Result, Slot
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from fixtures import jets_run
 
-from automl_phys import figures, legend
-from automl_phys.contracts import Axis, Figure, Series
+from automl_phys import figures, legend, scatter
 from automl_phys.errors import RunError
+from automl_phys.exhibits import Axis, Figure, Series
 
 MADE = {figure.name: figure for figure in jets_run.figures()}
 
@@ -146,3 +146,56 @@ def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path):
     with pytest.raises(RunError):
         figures.draw(MADE["calibration"], tmp_path, ("png",))
     assert [path.name for path in tmp_path.iterdir()] == ["calibration.png"]  # no half file is left
+
+
+def scattered(codes, colours=None, name="embedding"):
+    rng = np.random.default_rng(2)
+    codes = np.asarray(codes)
+    place = np.stack([20.0 * codes, 5.0 * codes], axis=1) + rng.normal(size=(len(codes), 2))
+    own = scatter.colouring("cluster", codes, tuple(f"cluster {k}" for k in range(codes.max() + 1)))
+    return Figure(name, "Embedding", "scatter", Axis("UMAP 1"), Axis("UMAP 2"), points=scatter.points(*place.T, [colours or own]))
+
+
+def test_a_scatter_is_one_picture_with_text_around_it():
+    figure = scattered(np.arange(6000) % 4 - 1)
+    element = figures.svg(figure)
+    drawn = ElementTree.fromstring(element)
+    texts = {"".join(text.itertext()).strip() for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"Embedding", "UMAP 1", "UMAP 2", "cluster 0", "cluster 2", "0", "1", "2", "noise"} <= texts
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}image"))) == 1
+    assert len(element) < 400_000
+    figures._drawn.cache_clear()
+    assert figures.svg(figure) == element
+
+
+def test_noise_is_grey_small_and_beneath():
+    noise, clusters = axes_of(scattered(np.arange(300) % 3 - 1)).collections
+    assert len(noise.get_offsets()) == 100
+    assert noise.get_sizes()[0] < clusters.get_sizes()[0]
+    assert noise.get_zorder() <= clusters.get_zorder()
+    assert np.ptp(noise.get_facecolors()[0, :3]) < 0.03
+    assert len(np.unique(clusters.get_facecolors(), axis=0)) == 2
+
+
+def test_many_clusters_have_a_colour_and_a_number_each_and_a_legend_outside():
+    axes = axes_of(scattered(np.arange(400) % 20))
+    assert [text.get_text() for text in axes.texts] == [str(k) for k in range(20)]
+    assert len(np.unique(axes.collections[-1].get_facecolors(), axis=0)) == 20
+    assert len(axes.figure.legends[0].get_texts()) == 20
+    median = np.median(np.ma.getdata(axes.collections[-1].get_offsets())[3::20], axis=0)
+    np.testing.assert_allclose(axes.texts[3].get_position(), median)
+
+
+def test_the_legend_of_a_scatter_covers_no_points():
+    axes = axes_of(scattered(np.arange(300) % 3))  # along the diagonal: the other corners are free
+    box = axes.get_legend().get_window_extent().transformed(axes.transAxes.inverted())
+    assert len(legend._points(axes)) >= 300
+    assert not legend._hits(legend._points(axes), box.x0 + 0.02, box.y0 + 0.02, box.width - 0.04, box.height - 0.04)
+
+
+@pytest.mark.parametrize(("values", "ends"), [(np.linspace(0, 1, 50), (0.01, 0.99)), ([nan] * 50, (0, 1)), ([3.0] * 50, (2.5, 3.5))])
+def test_a_quantity_has_a_colour_bar_from_percentile_to_percentile(values, ends):
+    figure = scattered(np.zeros(50, int), scatter.colouring("mass [GeV]", np.array(values)))
+    bar = axes_of(figure).figure.axes[1]
+    assert bar.get_ylabel() == "mass [GeV]"
+    assert bar.get_ylim() == pytest.approx(ends, abs=0.002)

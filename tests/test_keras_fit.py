@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from automl_phys import keras_fit
-from automl_phys.contracts import Job
 from automl_phys.families import mlp
 from automl_phys.keras_fit import Batch, Training
 from automl_phys.table import Rows
+from automl_phys.trials import Job
 
 ROWS = 600
 

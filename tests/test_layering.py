@@ -10,16 +10,20 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "automl_phys"
 RIBS = ("sources", "tasks", "families", "executors", "checks")
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("errors", "contracts", "registry", "readable", "measures"), 1),
+    **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
-                     "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning", "proposals",
-                     "dispatch"), 3),
+                     "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
+                     "proposals", "dispatch", "assignment", "chain", "cluster_scores", "cluster_figures",
+                     "cluster_tables", "points", "points_problem", "points_scale", "cluster_count", "cluster_profiles",
+                     "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
+                     "scatter", "placing"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict",
-                     "search_figures", "evaluate", "diagnose", "legend", "figures", "report"), 5),
+                     "search_figures", "evaluate", "diagnose", "legend", "figures", "scatter_drawing", "scatter_page",
+                     "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "cli"), 6),
 }
 STANDARD_ONLY = 1

@@ -104,6 +104,14 @@ def test_planning_on_parquet_needs_no_tensorflow() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL)
 
 
+def test_an_objective_of_a_signal_is_refused_where_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    from automl_phys.cli import main
+
+    sets = ["--set", "search.objective=rejection@0.5", "--set", "data.signal=null"]
+    assert main(["plan", "recipes/classify-jets.yaml", *sets]) == 2
+    assert "'rejection@0.5' needs to know which class is the signal" in capsys.readouterr().err
+
+
 if __name__ == "__main__":
     for name in CASES:
         (GOLDEN / f"{name}.json").write_text(rundir.as_json(made(name)), encoding="utf-8")

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from automl_phys import space
-from automl_phys.contracts import Range, Result
+from automl_phys.contracts import Range
 from automl_phys.proposals import Proposer, fit_seed
+from automl_phys.trials import Result
 
 
 def result(number, value, status="done"):

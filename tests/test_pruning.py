@@ -3,7 +3,7 @@
 import pytest
 
 from automl_phys import pruning
-from automl_phys.contracts import Result
+from automl_phys.trials import Result
 
 
 def curve(number: int, final: float, steps: int = 27, status: str = "done") -> Result:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl_phys import readable
-from automl_phys.contracts import Estimate, Range
+from automl_phys.contracts import Range
+from automl_phys.exhibits import Estimate
 
 
 @pytest.mark.parametrize(("value", "low", "high", "text"), [

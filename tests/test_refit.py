@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from automl_phys import ensemble, refit, registry, search, verify, worker
-from automl_phys.contracts import Ensemble
 from automl_phys.errors import RunError
 from automl_phys.rundir import RunDir, read_json
+from automl_phys.trials import Ensemble
 
 
 def do(fakes, plan, folder, end=None):
@@ -21,8 +21,7 @@ def do(fakes, plan, folder, end=None):
     with closing(registry.load("executors", "inline").open_executor((), run.path, worker.run_trial)) as executor:
         trials = search.run(plan, run, executor, show, None)
         chosen = refit.run(plan, run, trials, executor, show, end)
-    with verify.beside(run, show):
-        pass
+    verify.run(plan, run, show)
     return chosen, trials
 
 
@@ -85,6 +84,27 @@ def test_a_refit_is_resumed_where_it_stood(fakes, tmp_path):
     assert again.valid_value == first.valid_value
     assert lost.exists()
     assert all(f.stat().st_mtime_ns == at for f, at in kept.items())
+
+
+def test_where_models_are_not_averaged_the_best_trial_wins_and_is_tried_on_variations(fakes, tmp_path, monkeypatch):
+    monkeypatch.setattr(fakes.TASK, "REPLICAS", 3)
+    plan = fakes.plan("line", "slow_line", replicas=3, ensemble=1)
+    chosen, trials = do(fakes, plan, tmp_path)
+    best = min(trials, key=lambda t: (t.result.value, t.job.number))
+    assert [m.trial for m in chosen.members] == [best.job.number]
+    assert chosen.members[0].folders == (f"trials/{best.job.number:05d}/model",)
+    assert chosen.valid_value == best.result.value
+    jobs = [json.loads((tmp_path / folder / "job.json").read_text()) for folder in chosen.replicas]
+    assert [job["fold"] for job in jobs] == [0, 1, 2]
+    assert all(job["params"] == dict(best.job.params) for job in jobs)
+    assert len({job["seed"] for job in jobs}) == 3
+
+
+def test_variations_that_there_was_no_time_for_are_told(fakes, tmp_path, monkeypatch):
+    monkeypatch.setattr(fakes.TASK, "REPLICAS", 3)
+    chosen, _ = do(fakes, fakes.plan("line", replicas=3, ensemble=1), tmp_path, end=time.monotonic() - 1)
+    assert chosen.replicas == ()
+    assert "0 of 3 variations" in chosen.notes[0]
 
 
 def test_a_model_that_predicts_otherwise_in_a_new_process_fails_the_run(fakes, tmp_path):

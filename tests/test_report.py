@@ -1,14 +1,17 @@
 """The report: everything is on the page, nothing needs the network, a user's text stays text, twice the same bytes."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from fixtures import jets_run
 
-from automl_phys import report, rundir
-from automl_phys.contracts import Finding
+from automl_phys import report, rundir, scatter
 from automl_phys.errors import CallError
+from automl_phys.exhibits import Axis, Estimate, Evaluation, Figure, Finding, Table
+from automl_phys.readable import estimate
 
 SHOWN = ("roc", "confusion-counts", "search-history")
 HOSTILE = "<script>alert(1)</script> | *jets* `x`"
@@ -160,3 +163,34 @@ def test_a_run_without_findings_says_so(tmp_path):
 def test_what_is_no_run_is_told(tmp_path):
     with pytest.raises(CallError, match=r"plan\.json"):
         report.run(rundir.RunDir(tmp_path), ("html",), (), Silent())
+
+
+def test_scatters_share_one_script_and_no_text_of_theirs_is_markup(tmp_path):
+    run = jets_run.write(tmp_path, figure_names=())
+    colour = scatter.colouring("</script><h1>", np.array([0, 1, -1]), ("<b>", HOSTILE))
+    shown = Figure("first", HOSTILE, "scatter", Axis("x"), Axis("y"), points=scatter.points(np.arange(3), np.arange(3), [colour]))
+    evaluation = rundir.read_json(run.evaluation, Evaluation)
+    rundir.write_json(run.evaluation, replace(evaluation, figures=(shown, replace(shown, name="second"))))
+    report.run(run, ("html",), (), Silent())
+    html = run.report("html").read_text()
+    page = Page(html)
+    assert page.scripts == 4  # two of data, theirs, the page's own
+    assert html.count('matchMedia("(prefers-color-scheme: dark)")') == 1
+    assert page.headings.count(1) == 1
+    assert {"first", "second"} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(address.startswith(("#", "data:")) for address in page.fetched)
+
+
+@pytest.mark.parametrize("found", [Estimate(0.9354, 0.9340, 0.9368), Estimate(212.4, 181.0, 265.0), Estimate(-3.2e-6, -3.4e-6, -2.9e-6)])
+def test_an_estimate_breaks_between_value_and_errors_only(found):
+    whole = report._whole(estimate(found))
+    assert " ".join(whole.split()) == estimate(found)
+    assert len(whole.split(" ")) <= 2 + 2 * ("×" in whole)
+    assert not re.search("± |\\+[0-9.]+ −", whole)
+
+
+def test_words_are_left_as_they_are():
+    assert report._whole("trees + mlp − 2") == "trees + mlp − 2"
+    table = Table("t", ("a", "b"), ((0.12345678, "x"), (1e-7, "y")))
+    assert [report._is_numeric(table, k) for k in (0, 1)] == [True, False]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from automl_phys import search_figures
-from automl_phys.contracts import Chosen, Facts, Job, Plan, Range, Result, Trial
+from automl_phys.contracts import Chosen, Facts, Plan, Range
 from automl_phys.rundir import RunDir, write_json
+from automl_phys.trials import Job, Result, Trial
 
 SPACE = {"matters": Range(1e-3, 1.0, log=True), "idle": Range(0, 9, integer=True), "kind": Range(choices=("a", "b")),
          "layers": Range(choices=([64], [128, 128])), "pinned": Range(0.0, 1.0), "rare": Range(0.0, 1.0, when={"kind": ("a",)})}

@@ -137,6 +137,13 @@ def test_the_fingerprint_tells_data_options_and_seed(tmp_path):
     assert len({problem.fingerprint, *others}) == 4
 
 
+def test_what_was_prepared_before_is_taken_up_again(tmp_path):
+    """Runs on disk are resumed by this number: it changes on purpose only, together with LAYOUT_VERSION."""
+    (tmp_path / "data.csv").write_text("x,y,w,label\n" + "".join(f"{i},{i * i % 7},{1 + i % 3},{i % 2}\n" for i in range(60)))
+    data = options(path="data.csv", weight="w", missing="median", split={"train": 0.5, "valid": 0.25, "test": 0.25})
+    assert table.fingerprint(data, tmp_path, 3) == "e97a5ca06589bcc46b76f76124c1ebc98b2664a44db2ff875c365787f9b289d7"
+
+
 def test_a_problem_reads_back_as_it_was_written(tmp_path):
     problem = prepared(tmp_path, weight="w", categorical=["side"], missing="indicator")
     again = table.load(problem.folder)
@@ -371,6 +378,8 @@ WORDS = ["7", *["high"] * (N - 1)]
     ({"x": np.full(N, np.nan)}, {"missing": "drop"}, "no-rows-left", ("data", "missing"), "Every row"),
     ({}, {"features": None, "exclude": ["x", "y", "run", "w"]}, "no-features", ("data",), "No column is left"),
     ({"x": pa.array(np.arange(N), pa.timestamp("s"))}, {}, "wrong-type", ("data", "features"), "'x'"),
+    ({"run": pa.array(np.arange(N), pa.timestamp("s"))}, {"split": {"by": {"column": "run"}}}, "wrong-type",
+     ("data", "split", "by", "column"), "'run'"),
 ])
 def test_bad_input_is_named(tmp_path, made, changed, code, key, text):
     found = mistakes(tmp_path, columns(**made), **changed)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from automl_phys import worker
-from automl_phys.contracts import Job
 from automl_phys.rundir import FitDir, RunDir
+from automl_phys.trials import Job
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from automl_phys.contracts import Outcome, Seen
+from automl_phys.contracts import Seen
+from automl_phys.exhibits import Outcome
 
 CODE = "C-IMBALANCE"
 TITLE = "Rare classes"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from math import log
 
-from automl_phys.contracts import Outcome, Range, Seen, Value
+from automl_phys.contracts import Range, Seen
+from automl_phys.exhibits import Outcome
+from automl_phys.values import Value
 
 CODE = "C-EDGE"
 TITLE = "Best values at the edge of the search space"
@@ -24,8 +26,9 @@ def check(seen: Seen) -> tuple[Outcome, str]:
     if not any(_searched(span) for span in space.values()):
         return "not applicable", f"No number of {best.family} was searched."
     if at_edge:
+        sections = ", ".join(f"{word}:" for word in best.family.split("+"))
         return "tip", (f"The best {best.family} has {', '.join(at_edge)}. A wider range, set in the recipe under "
-                       f"model: {best.family}:, may give better ones.")
+                       f"model: {sections}, may give better ones.")
     return "passed", ""
 
 

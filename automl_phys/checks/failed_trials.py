@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from automl_phys.contracts import Outcome, Seen
+from automl_phys.contracts import Seen
+from automl_phys.exhibits import Outcome
 
 CODE = "C-FAILED"
 TITLE = "Failed trials"

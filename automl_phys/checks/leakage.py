@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Outcome, Seen
+from automl_phys.contracts import Seen
+from automl_phys.exhibits import Outcome
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
     from automl_phys.table import Rows, Schema
+    from automl_phys.values import Array
 
 CODE = "C-LEAK"
 TITLE = "Leakage"
@@ -27,7 +28,7 @@ def check(seen: Seen) -> tuple[Outcome, str]:
     from automl_phys.table import TableProblem
 
     if not isinstance(seen.problem, TableProblem):
-        return "not applicable", "The data are not a table."
+        return "not applicable", "The data are not a table with classes."
     schema = seen.problem.schema
     single = telltales(seen.problem.train, schema)
     twice = duplicates(seen.problem.train, seen.problem.test)

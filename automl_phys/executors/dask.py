@@ -19,12 +19,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from automl_phys.contracts import Executor, Job, Progress, Result, Slot, to_json
+from automl_phys.contracts import Executor
+from automl_phys.trials import Job, Progress, Result, Slot
+from automl_phys.values import to_json
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Nanny, SpecCluster
@@ -135,7 +137,8 @@ class _Dask:
             for place in self._places:
                 if place.job:
                     self._free(place)
-                    self._cluster.sync(place.nanny.kill, timeout=KILL_TIMEOUT_S)
+                    with suppress(TimeoutError):  # it was killed, and is slow to be gone: closing the cluster waits
+                        self._cluster.sync(place.nanny.kill, timeout=KILL_TIMEOUT_S)
 
     def _send(self) -> None:
         """Give each free place whose process is up the next job."""

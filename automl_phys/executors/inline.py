@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from automl_phys.contracts import Executor, Job, Progress, Result, Slot
+from automl_phys.contracts import Executor
+from automl_phys.trials import Job, Progress, Result, Slot
 
 
 def open_executor(

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Job, Params, Range, Watch, only_kind
+from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.trials import Job, Watch
+from automl_phys.values import Params
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
     from automl_phys.table import Rows, TableProblem
+    from automl_phys.values import Array
 
 SOLVES = frozenset({"classify"})
 NEEDS = ("sklearn",)

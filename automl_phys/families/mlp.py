@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from automl_phys.contracts import Array, Facts, Fitted, Job, Params, Range, Watch, only_kind
+from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.trials import Job, Watch
+from automl_phys.values import Array, Params
 
 if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem

@@ -1,4 +1,5 @@
-"""Source ``builtin``: data sets that ship with automl-phys (``jets``) or with scikit-learn.
+"""Source ``builtin``: data sets that ship with automl-phys (``jets``), are made here (``blobs``, ``cloud``), or come
+with scikit-learn.
 
 Takes a data set's name where other sources take a path. Feature names have no blanks and slashes; the classes of
 scikit-learn's sets stand by name in the column ``target``. What the jets are is told in ``automl_phys/data/README.md``.
@@ -7,7 +8,7 @@ scikit-learn's sets stand by name in the column ``target``. What the jets are is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,22 @@ from automl_phys.errors import DataError, Mistake
 from automl_phys.registry import did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 SUFFIXES = ()
 
-NAMES = ("breast_cancer", "digits", "iris", "jets", "wine")
+NAMES = ("blobs", "breast_cancer", "cloud", "digits", "iris", "jets", "wine")
 
 JETS = Path(__file__).parent.parent / "data" / "jets.parquet"
+
+DIMENSIONS = 8
+
+BLOBS = ((620, 1.0), (480, 0.6), (380, 1.2), (280, 0.8), (180, 0.5))
+"""Points and standard deviation of each blob."""
+OUTLIERS = 60
+CLOUD_POINTS = 2000
 
 
 def peek(path: Path) -> Header:
@@ -48,7 +58,41 @@ def _table(name: str) -> pa.Table:
         from pyarrow.parquet import read_table
 
         return read_table(JETS)
-    return _from_sklearn(name)
+    return {"blobs": _blobs, "cloud": _cloud}.get(name, partial(_from_sklearn, name))()
+
+
+def _blobs() -> pa.Table:
+    """2000 points in 8 dimensions: five round Gaussian blobs of different sizes and widths, and 3 % uniform outliers.
+
+    ``cluster`` names a point's blob, and is empty for an outlier. Blobs are at least eight of their widths apart.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    rng = np.random.default_rng(5)
+    centres = rng.uniform(-6, 6, (len(BLOBS), DIMENSIONS))
+    blobs = [centre + width * rng.standard_normal((count, DIMENSIONS))
+             for centre, (count, width) in zip(centres, BLOBS, strict=True)]
+    points = np.concatenate([*blobs, rng.uniform(-9, 9, (OUTLIERS, DIMENSIONS))])
+    names = [name for name, (count, _) in zip("abcde", BLOBS, strict=True) for _ in range(count)] + [None] * OUTLIERS
+    order = rng.permutation(len(points))
+    return _points(points[order]).append_column("cluster", pa.array(names, pa.string()).take(pa.array(order)))
+
+
+def _cloud() -> pa.Table:
+    """2000 points of one Gaussian in 8 correlated dimensions: nothing to find."""
+    import numpy as np
+
+    rng = np.random.default_rng(6)
+    mixing = rng.standard_normal((DIMENSIONS, DIMENSIONS))
+    return _points(rng.standard_normal((CLOUD_POINTS, DIMENSIONS)) @ mixing)
+
+
+def _points(points: NDArray[np.float64]) -> pa.Table:
+    """Columns ``x1``, ``x2``, … in 32 bits, in which they are alike on every machine."""
+    import pyarrow as pa
+
+    return pa.table({f"x{j + 1}": column.astype("float32") for j, column in enumerate(points.T)})
 
 
 def _from_sklearn(name: str) -> pa.Table:

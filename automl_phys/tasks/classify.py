@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Direction, Estimate, Evaluation, Facts, Figure, Score, Table
+from automl_phys.contracts import Candidate, Facts
+from automl_phys.errors import Mistake
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
 from automl_phys.sections import LabelledTable, Section
+from automl_phys.values import Direction
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Array
     from automl_phys.metrics import Sample
     from automl_phys.table import NewRows, Rows, TableProblem
+    from automl_phys.values import Array
 
 DEFAULT_FAMILIES = ("linear", "boosted_trees", "extra_trees", "mlp")
 DEFAULT_OBJECTIVE = "log_loss"
 BASELINE = "linear"
+REPLICAS = 0
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives()
 
 
@@ -30,6 +34,25 @@ class Options(Section):
     """The sections of a recipe that belong to this task."""
 
     data: LabelledTable
+
+
+def families(options: Options, asked: Sequence[str]) -> Sequence[str]:
+    """The families asked for, or all that can classify a table."""
+    return asked or DEFAULT_FAMILIES
+
+
+def refuse(objective: str, facts: Facts) -> Mistake | None:
+    """Metrics of a signal need one named, where there are more than two classes."""
+    if not measures.find(objective)[0].needs_signal or facts.sizes.get("signal", 1):
+        return None
+    return Mistake("no-signal-class", f"The objective '{objective}' needs to know which class is the signal.",
+                   "Name it under data: signal:, or choose an objective of all classes, such as log_loss.",
+                   ("search", "objective"))
+
+
+def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
+    """Nothing: this task's own sections say nothing of families."""
+    return {}
 
 
 def look(options: Options, folder: Path, seed: int) -> Facts:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from automl_phys import registry, space
-from automl_phys.contracts import Facts, Job, Params, Pruned
+from automl_phys.contracts import Facts
 from automl_phys.table import Rows
+from automl_phys.trials import Job, Pruned
+from automl_phys.values import Params
 
-FAMILIES = registry.names("families")
+FAMILIES = tuple(name for name in registry.names("families") if "classify" in registry.load("families", name).SOLVES)
 CLASSES = ("a", "b", "c")
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from automl_phys.contracts import Progress, Result
+from automl_phys.trials import Progress, Result
 
 
 def quick(job, report):

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from automl_phys import registry
-from automl_phys.contracts import Chosen, Facts, Job, Params, Plan, Range, Slot
+from automl_phys.contracts import Chosen, Facts, Plan, Range
 from automl_phys.rundir import RunDir
+from automl_phys.trials import Job, Slot
+from automl_phys.values import Params
 
 FACTS = Facts("fake", {"train": 60, "valid": 20, "test": 20}, {})
 
@@ -69,7 +71,7 @@ def _score(objective: str, part: Rows, predictions: np.ndarray) -> float:
     return float(np.mean((predictions - part.y) ** 2))
 
 
-TASK = SimpleNamespace(load=_load_problem, score=_score)
+TASK = SimpleNamespace(load=_load_problem, score=_score, REPLICAS=0)
 
 
 @dataclass
@@ -184,7 +186,7 @@ def plan(*families: str, **changes: Any) -> Plan:
     made = Plan(
         name="fake", task="fake", facts=FACTS, families=chosen, skipped={}, baseline=families[0], objective="mse",
         direction="minimize", trials=12, minutes=None, search_minutes=None, sampler="tpe", pruner="none", ensemble=3,
-        folds=0, refit=False, bagging=1, executor="inline", workers=1, threads=1, devices=("cpu",), memory_mb_per_worker=1000,
+        folds=0, refit=False, bagging=1, replicas=0, executor="inline", workers=1, threads=1, devices=("cpu",), memory_mb_per_worker=1000,
         framework="jax", seed=7, reasons=())
     return replace(made, **changes)
 
