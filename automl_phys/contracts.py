@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class Facts:
     """What is known of a problem without solving it; enough to plan, small enough to print.
 
-    ``kind`` is ``table`` or ``points`` (later ``images``, ``series``, ``environment``). ``rows`` counts rows by part. ``sizes`` holds
-    what families ask for: ``numbers``, ``categories``, ``outputs`` (classes) … ``tables`` are for people.
+    ``kind`` is ``table`` or ``points`` (later ``images``, ``series``, ``environment``). ``rows`` counts rows by part.
+    ``sizes`` holds what families ask for: ``numbers``, ``categories``, ``outputs`` (classes) … ``tables`` are for
+    people.
     """
 
     kind: str

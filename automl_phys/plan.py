@@ -32,6 +32,7 @@ ROWS_TO_BAG = 2_000_000
 """Above this many rows one model sees enough; bagging over folds would cost more than it gives."""
 
 AUTO_FOLDS = 5
+MOST_THREADS = 4
 
 
 def is_installed(package: str) -> bool:
@@ -53,7 +54,7 @@ def make(
     families, skipped = _families(recipe, task, facts, memory, available)
     devices, gpu = _devices(recipe, machine, reasons)
     framework = _framework(recipe, facts, gpu, reasons)
-    threads = _threads(recipe, facts, machine, gpu, reasons)
+    threads = _threads(recipe, task, facts, machine, gpu, reasons)
     workers = _workers(recipe, machine, devices, threads, memory, families, reasons)
     folds = facts.sizes.get("folds", 0)
     replicas = _replicas(recipe, task, reasons)
@@ -155,17 +156,22 @@ def _framework(recipe: Recipe, facts: Facts, gpu: bool, reasons: list[str]) -> s
     return "tensorflow"
 
 
-def _threads(recipe: Recipe, facts: Facts, machine: Machine, gpu: bool, reasons: list[str]) -> int:
+def _threads(recipe: Recipe, task: Task, facts: Facts, machine: Machine, gpu: bool, reasons: list[str]) -> int:
     """Threads of one trial. They never depend on the number of workers, or the numbers would."""
     if recipe.compute.threads != "auto":
         return recipe.compute.threads
     if gpu:
         return max(1, min(4, machine.cores // max(1, len(machine.gpus))))
+    alone = recipe.search.trials - (task.BASELINE not in task.families(recipe.options, recipe.model.families or ()))
+    if alone <= 1 < machine.cores:
+        threads = min(machine.cores, MOST_THREADS)
+        reasons.append(f"{threads} threads per trial: there is only one to search.")
+        return threads
     cells = facts.rows.get("train", 0) * (facts.sizes.get("numbers", 0) + facts.sizes.get("categories", 0))
     if cells <= CELLS_PER_THREAD:
         reasons.append("One thread per trial: the data are small, so trials side by side use the cores better.")
         return 1
-    threads = min(machine.cores, 4)
+    threads = min(machine.cores, MOST_THREADS)
     reasons.append(f"{threads} threads per trial: {cells:.1e} numbers to train on keep them busy.")
     return threads
 

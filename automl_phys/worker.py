@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from automl_phys.values import Array
 
 REPORT_EVERY_S = 0.2
-COMPILED_BYTES = 2**30
-"""What compiled networks may take on the disk; the least recently used go first."""
 LONGEST_MESSAGE = 300
 
 
@@ -59,7 +57,6 @@ def environment(threads: int, device: str, framework: str) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(machine.cache_folder() / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "JAX_COMPILATION_CACHE_MAX_SIZE": str(COMPILED_BYTES),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",

@@ -1,4 +1,8 @@
-"""What a physicist would write by hand for the jets: read, split, scale, train, score. EPOCHS [keras|ours].
+"""What a physicist would write by hand for the jets: read, split, scale, train, score.
+
+    handwritten_mlp.py EPOCHS SCHEDULE WIDTH keras|ours
+
+Trains for EPOCHS epochs of a cosine schedule that is made for SCHEDULE of them.
 
 With ``ours`` the same network is trained by the project's loop instead of ``model.fit``, to compare seconds per epoch.
 Prints one line of JSON: test AUC (one-vs-rest), its bootstrap error, median seconds per epoch after the first.
@@ -21,11 +25,11 @@ from sklearn.model_selection import train_test_split
 
 import automl_phys
 
-BATCH, RATE, DECAY = 256, 2e-3, 0.05
+BATCH, RATE, DECAY = 256, 1e-3, 0.05
 
 
 def main() -> None:
-    epochs, loop = int(sys.argv[1]), sys.argv[2]
+    epochs, schedule, units, loop = *map(int, sys.argv[1:4]), sys.argv[4]
     table = pq.read_table(Path(automl_phys.__file__).parent / "data" / "jets.parquet")
     names = [name for name in table.column_names if name not in ("event_id", "weight", "label")]
     features = np.stack([table[name].to_numpy() for name in names], axis=1).astype(np.float32)
@@ -36,8 +40,8 @@ def main() -> None:
     x, x_valid, x_test = ((part - mean) / width for part in (x, x_valid, x_test))
     keras.utils.set_random_seed(0)
     times: list[float] = []
-    network = build(len(names))
-    (train_ours if loop == "ours" else train_keras)(network, x, y, x_valid, y_valid, epochs, times)
+    network = build(len(names), units)
+    (train_ours if loop == "ours" else train_keras)(network, x, y, x_valid, y_valid, epochs, schedule, times)
     scores = np.exp(network.predict(x_test, batch_size=8192, verbose=0).astype(np.float64))
     scores /= scores.sum(axis=1, keepdims=True)
     rng = np.random.default_rng(0)
@@ -47,12 +51,12 @@ def main() -> None:
                       "epoch_s": statistics.median(times[1:])}))
 
 
-def build(features: int) -> Any:
+def build(features: int, width: int) -> Any:
     inputs = hidden = keras.Input((features,))
     for index in range(3):
         before = hidden
-        hidden = keras.layers.Dense(128, "silu", kernel_initializer="he_normal")(hidden)
-        hidden = keras.layers.Dropout(0.2)(hidden)
+        hidden = keras.layers.Dense(width, "silu", kernel_initializer="he_normal")(hidden)
+        hidden = keras.layers.Dropout(0.4)(hidden)
         hidden = keras.layers.add([hidden, before]) if index else hidden
     return keras.Model(inputs, keras.layers.Dense(3)(hidden))
 
@@ -70,8 +74,10 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typ
         self.last = now
 
 
-def train_keras(network: Any, x: Any, y: Any, x_valid: Any, y_valid: Any, epochs: int, times: list[float]) -> None:
-    rate = keras.optimizers.schedules.CosineDecay(RATE, epochs * (len(x) // BATCH))
+def train_keras(
+    network: Any, x: Any, y: Any, x_valid: Any, y_valid: Any, epochs: int, schedule: int, times: list[float]
+) -> None:
+    rate = keras.optimizers.schedules.CosineDecay(RATE, schedule * (len(x) // BATCH))
     network.compile(keras.optimizers.AdamW(rate, weight_decay=DECAY),
                     keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     network.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0, validation_data=(x_valid, y_valid),
@@ -79,7 +85,9 @@ def train_keras(network: Any, x: Any, y: Any, x_valid: Any, y_valid: Any, epochs
                 callbacks=[keras.callbacks.EarlyStopping(patience=epochs, restore_best_weights=True), Clock(times)])
 
 
-def train_ours(network: Any, x: Any, y: Any, x_valid: Any, y_valid: Any, epochs: int, times: list[float]) -> None:
+def train_ours(
+    network: Any, x: Any, y: Any, x_valid: Any, y_valid: Any, epochs: int, schedule: int, times: list[float]
+) -> None:
     from automl_phys import keras_fit
     from automl_phys.families import mlp
 
@@ -87,7 +95,7 @@ def train_ours(network: Any, x: Any, y: Any, x_valid: Any, y_valid: Any, epochs:
         return keras_fit.Batch((values,), np.eye(3, dtype=np.float32)[labels], np.ones(len(values), np.float32))
 
     clock = Clock(times)
-    training = keras_fit.Training(epochs, BATCH, RATE, weight_decay=DECAY, patience=epochs)
+    training = keras_fit.Training(schedule, BATCH, RATE, weight_decay=DECAY, stop_after=epochs)
     keras_fit.fit(network, mlp.head(0.0), batch(x, y), batch(x_valid, y_valid), training, 0,
                   lambda epoch, _: clock.on_epoch_end(epoch))
 

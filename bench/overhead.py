@@ -2,10 +2,10 @@
 
     python bench/overhead.py [--epochs 200] [--repeats 3]
 
-Prints (1) the wall time of ``automl-phys run`` with that one network (its search, its fresh-process check, its report
-included) over that of a hand-written Keras script doing the same epochs, median over interleaved repeats, and both
-test AUCs with their bootstrap errors; (2) seconds per epoch of our loop on JAX against Keras's ``fit`` on TensorFlow
-and on JAX.
+Prints (1) the wall time of ``automl-phys run`` with that one network (its search, its verification, its report
+included) over that of a hand-written Keras script doing the same epochs of the same schedule, median over interleaved
+repeats, and both test AUCs with their bootstrap errors; (2) for a network of half the width, seconds per epoch of our
+loop on JAX against Keras's ``fit`` on TensorFlow and on JAX.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ model:
   ensemble: 1
   refit: false
   bagging: 1
-  mlp: {{layers: [128, 128, 128], activation: silu, numbers: robust, embedding: none, normalisation: none,
-        members: 1, dropout: 0.2, label_smoothing: 0.0, learning_rate: 2e-3, schedule: cosine, weight_decay: 0.05,
+  mlp: {{layers: [256, 256, 256], activation: silu, numbers: robust, embedding: none, normalisation: none,
+        members: 1, dropout: 0.4, label_smoothing: 0.0, learning_rate: 1e-3, schedule: cosine, weight_decay: 0.05,
         batch_size: 256, epochs: {epochs}}}
 search: {{trials: 2, objective: log_loss, pruner: none}}
 seed: 3
@@ -53,7 +53,7 @@ def main() -> None:
         for repeat in range(asked.repeats):
             ours_s, ours = timed_run(folder)
             epochs = epochs_run(folder)
-            theirs_s, theirs = timed_handwritten("jax", epochs)
+            theirs_s, theirs = timed_handwritten("jax", epochs, asked.epochs, 256)
             ratios.append(ours_s / theirs_s)
             print(f"repeat {repeat}: {epochs} epochs  automl-phys {ours_s:.1f} s, AUC {ours}   "
                   f"by hand {theirs_s:.1f} s, AUC {theirs['auc']:.4f} ± {theirs['auc_error']:.4f}   "
@@ -61,7 +61,7 @@ def main() -> None:
         print(f"wall-time ratio, median: {statistics.median(ratios):.3f}  (aim: at most 1.15)")
     loops = {"our loop on jax": ("jax", "ours"), "Keras fit on jax": ("jax", "keras"),
              "Keras fit on tensorflow": ("tensorflow", "keras")}
-    per_epoch = {name: timed_handwritten(framework, 20, loop)[1]["epoch_s"]
+    per_epoch = {name: timed_handwritten(framework, 20, 20, 128, loop)[1]["epoch_s"]
                  for name, (framework, loop) in loops.items()}
     slowest = per_epoch["Keras fit on tensorflow"]
     for name, seconds in per_epoch.items():
@@ -85,10 +85,13 @@ def epochs_run(folder: Path) -> int:
     return max(len(json.loads(curve.read_text())) for curve in curves)
 
 
-def timed_handwritten(framework: str, epochs: int, loop: str = "keras") -> tuple[float, dict[str, Any]]:
+def timed_handwritten(
+    framework: str, epochs: int, schedule: int, width: int, loop: str = "keras"
+) -> tuple[float, dict[str, Any]]:
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, str(HANDWRITTEN), str(epochs), loop], check=True, capture_output=True,
-                          text=True, env={**os.environ, "KERAS_BACKEND": framework, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    command = [sys.executable, str(HANDWRITTEN), str(epochs), str(schedule), str(width), loop]
+    done = subprocess.run(command, check=True, capture_output=True, text=True,
+                          env={**os.environ, "KERAS_BACKEND": framework, "TF_CPP_MIN_LOG_LEVEL": "3"})
     return time.perf_counter() - began, json.loads(done.stdout.strip().splitlines()[-1])
 
 
