@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automl_phys import registry
+from automl_phys import readable, registry
 from automl_phys.contracts import Plan, Problem, Show
 from automl_phys.errors import Mistake, RunError
 from automl_phys.rundir import RunDir
@@ -36,7 +36,7 @@ def run(recipe: Recipe, plan: Plan, run: RunDir, show: Show) -> Problem:
         show.say("The data changed since they were prepared, and are prepared again.")
     problem = task.prepare(recipe.options, recipe.folder, run.problem, recipe.seed)
     facts = problem.facts()
-    show.say(", ".join(f"{rows} {part}" for part, rows in facts.rows.items()) + " rows.")
+    show.say(f"{readable.parts(facts.rows)}.")
     for note in facts.notes:
         if note not in plan.facts.notes:
             show.say(note)

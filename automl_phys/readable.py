@@ -13,7 +13,7 @@ from math import floor, inf, isfinite, isnan, log10
 from automl_phys import measures
 from automl_phys.contracts import Plan, Range
 from automl_phys.exhibits import Estimate
-from automl_phys.values import Params, Value
+from automl_phys.values import Params, Part, Value
 
 THIN_SPACE = "\u202f"
 """Groups the digits of large numbers (ISO 80000-1), unbreakable."""
@@ -110,6 +110,13 @@ def memory(megabytes: int) -> str:
 def count(number: int, noun: str) -> str:
     """``1 worker``, ``2 workers``."""
     return f"{_grouped(str(number))} {noun}{'' if number == 1 else 's'}"
+
+
+def parts(rows: Mapping[Part, int]) -> str:
+    """``600 train, 200 valid, 200 test rows``; ``600 rows`` where nothing is split."""
+    if len(rows) == 1:
+        return count(next(iter(rows.values())), "row")
+    return ", ".join(f"{_grouped(str(number))} {part}" for part, number in rows.items()) + " rows"
 
 
 def setting(value: Value) -> str:

@@ -136,7 +136,7 @@ def _results(plan: Plan, evaluation: Evaluation) -> tuple[Table, ...]:
                _estimate(score.better_than_baseline), readable.duration(score.seconds)) for score in evaluation.scores),
         "On the test set. The gain is paired on the same test events; positive is better.")
     metrics = Table(
-        "Metrics on the test set", ("metric", "value", "note"),
+        "Metrics on the test set" if "test" in plan.facts.rows else "Metrics", ("metric", "value", "note"),
         tuple((readable.metric(name), readable.estimate(one), one.note) for name, one in evaluation.metrics.items()),
         "Intervals cover 68 %.")
     return tuple({table.title: table for table in (leaderboard, metrics, *evaluation.tables)}.values())
@@ -150,7 +150,7 @@ def _ensemble(made: Ensemble) -> Table:
     rows = tuple((f"{m.family}, trial {m.trial}", f"{m.weight:.3g}", len(m.folders), readable.settings(m.params))
                  for m in made.members)
     head = ("member", "weight", "models", "settings")
-    return Table("The winner: a weighted mean of", head, rows, " ".join(made.notes))
+    return Table("The winner: a weighted mean of" if len(rows) > 1 else "The winner", head, rows, " ".join(made.notes))
 
 
 def _trial_table(trials: Sequence[Trial], objective: str) -> Table:
@@ -228,7 +228,8 @@ def _environment(suffix: str) -> Environment:
         loader=FunctionLoader(_template), autoescape=True, finalize=_markdown if suffix == ".md" else None,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(
-        cell=readable.cell, whole=_whole, estimate=readable.estimate, metric=readable.metric, anchor=_anchor,
+        cell=readable.cell, parts=readable.parts, whole=_whole, estimate=readable.estimate, metric=readable.metric,
+        anchor=_anchor,
         fenced=lambda text, language: Markup(_fenced(text, language)))  # noqa: S704 - a code block shows text as it is
     environment.tests.update(numeric=_is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL,
                              estimated=lambda value: isinstance(value, str) and bool(ERROR.search(value)))

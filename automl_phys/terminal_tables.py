@@ -26,6 +26,7 @@ from automl_phys.readable import (
     estimate,
     memory,
     metric,
+    parts,
     printable,
     scale_of,
     values_of,
@@ -41,8 +42,8 @@ ROLES = {"winner": "bold green", "member": "", "baseline": "dim"}
 
 def plan(decided: Plan) -> Iterator[RenderableType]:
     """What would run and why, from the facts to the reasons."""
-    parts = ", ".join(f"{cell(rows)} {part}" for part, rows in decided.facts.rows.items())
-    yield Text.assemble((f"Plan of {printable(decided.name)}", "bold"), f": task {decided.task}, rows: {parts}")
+    yield Text.assemble((f"Plan of {printable(decided.name)}", "bold"),
+                        f": task {decided.task}, {parts(decided.facts.rows)}")
     for facts in decided.facts.tables:
         yield table(facts)
     if decided.facts.notes:

@@ -11,6 +11,7 @@ from automl_phys.values import Value
 CODE = "C-EDGE"
 TITLE = "Best values at the edge of the search space"
 
+FEWEST = 2
 NEAR = 0.02
 """Share of a range, in its logarithm where it is searched so, that counts as its edge."""
 
@@ -33,12 +34,13 @@ def check(seen: Seen) -> tuple[Outcome, str]:
 
 
 def edge(value: Value, span: Range) -> str:
-    """``lower`` or ``upper`` when a value is at an end of its range, else nothing. An end at 0 is no wall."""
+    """``lower`` or ``upper`` when a value is at an end of its range, else nothing. An end at 0 is no wall, nor is one
+    or two of things that are counted."""
     if not _searched(span) or isinstance(value, bool) or not isinstance(value, (int, float)):
         return ""
     low, high, at = (log(v) if span.log else float(v) for v in (span.low or 0.0, span.high or 0.0, value))
     if at <= low + NEAR * (high - low):
-        return "lower" if span.low != 0 else ""
+        return "lower" if span.low != 0 and not (span.integer and (span.low or 0) <= FEWEST) else ""
     return "upper" if at >= high - NEAR * (high - low) else ""
 
 
