@@ -81,9 +81,8 @@ OF_CLASSIFIERS: dict[str, Measure] = {m.name: m for m in (
 
 OF_CLUSTERS: dict[str, Measure] = {m.name: m for m in (
     Measure("structure", "Structure", "maximize",
-            "mean of validity and silhouette in the embedding, modularity, border and agreement put together, less "
-            "for noise: 0 where there are no clusters, towards 1 for clusters that are apart, in the data too, and "
-            "found again"),
+            "validity and silhouettes, modularity, border, agreement and faithfulness put together, less for noise: 0 "
+            "where there are no clusters, towards 1 for clusters that are apart, in the data too, and found again"),
     Measure("validity", "Density-based validity", "maximize",
             "DBCV in the embedding (Moulavi et al. 2014): how much denser clusters are than the gaps between them, "
             "-1 to 1; noise counts as 0"),
