@@ -54,7 +54,7 @@ class Replicas:
     def found_again_in(self) -> str:
         """What :attr:`stability` was measured on."""
         fits = len(self.bootstraps)
-        return f"{fits} fits of the whole chain on 80 % of the points" if fits else "subsamples of the same embedding"
+        return f"{fits} fits of the whole chain on 80 % of the points, 50 000 at most" if fits else "subsamples of the same embedding"
 
     @cached_property
     def stability(self) -> Floats:

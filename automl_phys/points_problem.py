@@ -34,6 +34,8 @@ VARIATIONS = ("bootstrap", "shuffled", "gaussian")
 
 BOOTSTRAP_SHARE = 0.8
 
+BOOTSTRAP_ROWS = 50_000
+"""Most rows that are fitted again: all the points are placed by each such fit."""
 NULL_ROWS = 20_000
 """Most rows of a null: it need only show what is found where nothing is."""
 
@@ -174,10 +176,12 @@ class PointsProblem:
 
         ``bootstrap``: fitted on 80 % of the points, without replacement, judged on all. ``shuffled``: each column of
         the data permuted by itself, which leaves its distribution and takes away what ties it to others. ``gaussian``:
-        normal, with the points' mean and covariance. Nulls have at most ``NULL_ROWS`` rows.
+        normal, with the points' mean and covariance. Bootstraps have at most ``BOOTSTRAP_ROWS`` rows, nulls at most
+        ``NULL_ROWS``. A single column that is permuted is what it was, so that is left out.
         """
-        return [PointsProblem(self.folder, self.stored, VARIATIONS[i % len(VARIATIONS)], (seed, i))
-                for i in range(count)]
+        single = len(self.schema.numbers) + len(self.schema.levels) == 1
+        kinds = [kind for kind in VARIATIONS if not (single and kind == "shuffled")]
+        return [PointsProblem(self.folder, self.stored, kinds[i % len(kinds)], (seed, i)) for i in range(count)]
 
     def whole(self) -> PointsProblem:
         """All the points: itself."""
@@ -203,7 +207,8 @@ def load(folder: Path) -> PointsProblem:
 
 
 def _subsample(points: Points, rng: np.random.Generator) -> Points:
-    pick = np.sort(rng.choice(len(points), round(BOOTSTRAP_SHARE * len(points)), replace=False))
+    rows = min(round(BOOTSTRAP_SHARE * len(points)), BOOTSTRAP_ROWS)
+    pick = np.sort(rng.choice(len(points), rows, replace=False))
     return Points(points.scaled[pick], points.numbers[pick])
 
 

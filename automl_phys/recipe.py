@@ -214,15 +214,19 @@ def _check_objective(objective: Any, name: str, task: Task, mistakes: list[Mista
 
 
 def _check_families(families: Any, task: str, mistakes: list[Mistake]) -> None:
+    known = [name for name in registry.names("families")
+             if registry.load("families", name).SOLVES & {task, *task.split("+")}]
     for i, word in enumerate(families if isinstance(families, list) else ()):
         key = ("model", "families", i)
         if not isinstance(word, str):
             continue
         unknown = [link for link in word.split("+") if link not in registry.names("families")]
         if unknown:
-            mistakes.append(wording.unknown_word(unknown[0], registry.names("families"), "a family", key))
+            mistakes.append(wording.unknown_word(unknown[0], known, "a family", key))
         elif task not in registry.load("families", word).SOLVES:
-            mistakes.append(Mistake("wrong-family", f"Family '{word}' is not for task '{task}'.", "Leave it out.", key))
+            baseline = registry.load("tasks", task).BASELINE
+            remedy = f"Name a reducer and then a clusterer, such as {baseline}." if "+" in baseline else "Leave it out."
+            mistakes.append(Mistake("wrong-family", f"Family '{word}' is not for task '{task}'.", remedy, key))
         elif word in families[:i]:
             mistakes.append(Mistake("repeated-family", f"Family '{word}' is named twice.", "Keep one of the two.", key))
 

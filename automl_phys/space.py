@@ -180,7 +180,9 @@ def _high(allowed: Range) -> float:
 
 
 def _first(allowed: Range) -> Value:
-    return allowed.choices[0] if allowed.choices else allowed.low
+    if allowed.choices:
+        return allowed.choices[0]
+    return int(_low(allowed)) if allowed.integer else allowed.low  # a plan that was stored has floats only
 
 
 def _scaled(value: float, log: bool) -> float:

@@ -45,7 +45,7 @@ def run(tmp_path, monkeypatch):
                                                                            ("linear", 0, 1.0)))
     write_json(run_dir.ensemble, Ensemble((mlp, trees), {"mlp": mlp, "linear": linear, "baseline": linear}, "log_loss", 0.5))
     plan = Plan("x", "classify", problem.facts(), (), {}, "linear", "log_loss", "minimize", 10, None, None, "tpe", "none", 1, 0,
-                False, 1, "inline", 1, 1, ("cpu",), 100, "jax", 0, ())
+                False, 1, 0, "inline", 1, 1, ("cpu",), 100, "jax", 0, ())
     return plan, run_dir
 
 

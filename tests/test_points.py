@@ -395,3 +395,9 @@ def test_memory_is_mapped_and_nothing_of_the_writing_is_left(tmp_path):
     assert sorted(f.name for f in problem.folder.iterdir()) == ["carried.parquet", "numbers.npy", "problem.json", "scaled.npy"]
     assert isinstance(np.load(problem.folder / "scaled.npy", mmap_mode="r"), np.memmap)
     assert Path(problem.folder / "scaled.npy").stat().st_size == pytest.approx(4 * problem.train.scaled.size, abs=300)
+
+
+def test_a_single_column_is_not_shuffled(tmp_path):
+    pq.write_table(pa.table({"x": np.random.default_rng(0).normal(size=50)}), tmp_path / "one.parquet")
+    made = points.prepare(PointsData(path="one.parquet"), tmp_path, tmp_path / "problem", 0)
+    assert [one.variation for one in made.resamples(4, 0)] == ["bootstrap", "gaussian"] * 2

@@ -14,7 +14,7 @@ SPACE = {"matters": Range(1e-3, 1.0, log=True), "idle": Range(0, 9, integer=True
 
 def plan(direction="minimize"):
     return Plan("x", "classify", Facts("table", {}, {}), (Chosen("mlp", "", 1, SPACE, ()), Chosen("linear", "", 1, {}, ())), {},
-                "linear", "log_loss", direction, 40, None, None, "tpe", "none", 1, 0, False, 1, "inline", 1, 1, ("cpu",), 100, "jax",
+                "linear", "log_loss", direction, 40, None, None, "tpe", "none", 1, 0, False, 1, 0, "inline", 1, 1, ("cpu",), 100, "jax",
                 0, ())
 
 

@@ -114,3 +114,11 @@ def test_a_grid_gets_coarser_before_it_is_refused() -> None:
 
 def test_a_pinned_space_holds_one_point() -> None:
     assert space.grid(space.pin(SPACE, DEFAULT)) == (DEFAULT,)
+
+
+def test_a_whole_number_with_one_value_left_is_still_whole_after_storage():
+    from pydantic import TypeAdapter
+
+    stored = TypeAdapter(Range).validate_json(TypeAdapter(Range).dump_json(Range(low=2, high=2, integer=True)))
+    params = space.suggest(None, {"dimensions": stored})
+    assert params == {"dimensions": 2} and isinstance(params["dimensions"], int)

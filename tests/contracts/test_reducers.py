@@ -104,7 +104,7 @@ def test_no_corner_of_the_space_asks_a_half_of_the_points_for_more_than_there_is
 def test_umap_starts_where_it_is_known_to_be_good() -> None:
     first, second = module("umap").defaults(facts(1797, 64))
     assert first == {"dimensions": 2, "neighbours": 15, "min_distance": 0.0, "metric": "euclidean"}
-    assert (second["neighbours"], second["dimensions"]) == (30, 5)
+    assert (second["neighbours"], second["dimensions"]) == (10, 5)
 
 
 @pytest.mark.parametrize("name", REDUCERS)
