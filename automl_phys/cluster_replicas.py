@@ -54,7 +54,9 @@ class Replicas:
     def found_again_in(self) -> str:
         """What :attr:`stability` was measured on."""
         fits = len(self.bootstraps)
-        return f"{fits} fits of the whole chain on 80 % of the points, 50 000 at most" if fits else "subsamples of the same embedding"
+        if not fits:
+            return "subsamples of the same embedding"
+        return f"{fits} fits of the whole chain on 80 % of the points, 50 000 at most"
 
     @cached_property
     def stability(self) -> Floats:

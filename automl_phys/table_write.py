@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from automl_phys.table_problem import CARRIED, Schema
 from automl_phys.table_read import Files
 from automl_phys.table_roles import Roles
 from automl_phys.table_survey import Layout, Survey, gaps
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BLOCK_ROWS = 1 << 18
 
@@ -270,3 +273,16 @@ def write_carried(files: Files, spectators: Sequence[str], order: NDArray[np.int
 
     table, _ = table_read.whole(files, spectators)
     parquet.write_table(table_read.carried(table.take(order), spectators, order), folder / CARRIED)
+
+
+def file(table: pa.Table, target: Path) -> None:
+    """Write a table as parquet or, where ``target`` ends so, csv. Raises RunError when the disk refuses."""
+    with rundir.atomic(target) as temporary:
+        if target.suffix == ".csv":
+            from pyarrow import csv
+
+            csv.write_csv(table, temporary)
+        else:
+            from pyarrow import parquet
+
+            parquet.write_table(table, temporary)

@@ -156,7 +156,7 @@ def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: 
     import numpy as np
     import pyarrow as pa
 
-    from automl_phys import rundir
+    from automl_phys import table_write
     from automl_phys.table import NewRows
 
     names = problem.schema.classes
@@ -167,15 +167,7 @@ def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: 
         columns |= {"true": pa.array(classes[rows.target], pa.string()), "weight": pa.array(rows.weight)}
     columns |= {f"score_{name}": pa.array(np.ascontiguousarray(predictions[:, k])) for k, name in enumerate(names)}
     columns["predicted"] = pa.array(classes[np.argmax(predictions, axis=1)], pa.string())
-    with rundir.atomic(target) as temporary:
-        if target.suffix == ".csv":
-            from pyarrow import csv
-
-            csv.write_csv(pa.table(columns), temporary)
-        else:
-            from pyarrow import parquet
-
-            parquet.write_table(pa.table(columns), temporary)
+    table_write.file(pa.table(columns), target)
 
 
 # ---------------------------------------------------------------- what is shown

@@ -226,7 +226,7 @@ def write_scores(problem: PointsProblem, rows: Points, predictions: Array, targe
     import numpy as np
     import pyarrow as pa
 
-    from automl_phys import assignment, rundir
+    from automl_phys import assignment, table_write
     from automl_phys.points import NewPoints
 
     assigned = assignment.unpack(predictions)
@@ -239,15 +239,7 @@ def write_scores(problem: PointsProblem, rows: Points, predictions: Array, targe
     found = {"cluster": assigned.labels, "probability": assigned.probability,
              **{f"map_{i + 1}": axis for i, axis in enumerate(assigned.embedding.T)}}
     columns |= {name: pa.array(np.ascontiguousarray(values)) for name, values in found.items()}
-    with rundir.atomic(target) as temporary:
-        if target.suffix == ".csv":
-            from pyarrow import csv
-
-            csv.write_csv(pa.table(columns), temporary)
-        else:
-            from pyarrow import parquet
-
-            parquet.write_table(pa.table(columns), temporary)
+    table_write.file(pa.table(columns), target)
 
 
 # ---------------------------------------------------------------- what there is to see
