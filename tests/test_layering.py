@@ -29,7 +29,7 @@ LAYERS: dict[str, int] = {
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
-         "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2"}
+         "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 

@@ -224,3 +224,67 @@ def test_every_shipped_recipe_runs_on_a_small_budget(path: Path, tmp_path: Path)
     _, err = process.communicate()
     assert process.returncode == 0, err
     assert list(tmp_path.glob("runs/*/latest/report.html"))
+
+
+CLUSTERS = """
+recipe: 1
+name: clusters
+task: reduce+cluster
+data: {path: points.parquet, truth: cloud}
+reduce: {families: [pca, none]}
+cluster: {families: [kmeans, hdbscan]}
+model: {bagging: 6}
+search: {trials: 8}
+report: {figures: [png]}
+seed: 5
+"""
+
+
+def clustered(folder: Path, truth: bool = True, *sets: str) -> Path:
+    """A finished run on four clouds in three dimensions."""
+    rng = np.random.default_rng(4)
+    cloud = rng.integers(0, 4, 400)
+    points = rng.normal(0, 8, (4, 3))[cloud] + rng.normal(size=(400, 3))
+    columns = {f"x{i}": points[:, i] for i in range(3)} | ({"cloud": cloud} if truth else {})
+    pq.write_table(pa.table(columns), folder / "points.parquet")
+    recipe = CLUSTERS if truth else CLUSTERS.replace(", truth: cloud", "")
+    (folder / "clusters.yaml").write_text(recipe, encoding="utf-8")
+    process = command("run", "clusters.yaml", "--quiet", *sets, cwd=folder)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "there is structure" in " ".join(out.split())
+    return (folder / "runs" / "clusters" / "latest").resolve()
+
+
+@pytest.mark.slow
+def test_clusters_are_the_same_with_one_worker_or_two_and_with_or_without_a_truth(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("two", "one", "untold")]
+    for folder in folders:
+        folder.mkdir()
+    two = clustered(folders[0])
+    one = clustered(folders[1], True, "--set", "compute.workers=1")
+    untold = clustered(folders[2], False)
+    assert trials(two) == trials(one) == trials(untold)
+    said = [pq.read_table(run / "predictions.parquet") for run in (two, one, untold)]
+    assert said[0].equals(said[1])
+    assert said[0].drop_columns(["true"]).equals(said[2])
+    found = json.loads((two / "evaluation.json").read_text())["metrics"]
+    assert found["clusters"]["value"] == 4 and found["adjusted_rand"]["value"] > 0.95
+    assert "adjusted_rand" not in json.loads((untold / "evaluation.json").read_text())["metrics"]
+
+
+@pytest.mark.slow
+def test_new_points_are_placed_into_the_clusters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = clustered(tmp_path)
+    scores = tmp_path / "scores.parquet"
+    assert main(["predict", str(run), str(tmp_path / "points.parquet"), "-o", str(scores)]) == 0
+    assert pq.read_table(scores)["cluster"].equals(pq.read_table(run / "predictions.parquet")["cluster"])
+    some = pq.read_table(tmp_path / "points.parquet").slice(100, 50)
+    pq.write_table(some, tmp_path / "some.parquet")
+    assert main(["predict", str(run), str(tmp_path / "some.parquet"), "-o", str(scores)]) == 0
+    before = pq.read_table(run / "predictions.parquet")["cluster"].to_numpy()[100:150]
+    assert np.mean(pq.read_table(scores)["cluster"].to_numpy() == before) >= 0.96
+    pq.write_table(some.drop_columns(["x1"]), tmp_path / "less.parquet")
+    assert main(["predict", str(run), str(tmp_path / "less.parquet"), "-o", str(tmp_path / "no.parquet")]) == 2
+    assert "x1" in capsys.readouterr().err
+    assert not (tmp_path / "no.parquet").exists()

@@ -235,7 +235,7 @@ def test_every_key_of_the_schema_is_described():
 
 
 HEAVY = ("numpy", "pandas", "keras", "torch", "optuna", "jax", "tensorflow", "sklearn", "pyarrow", "scipy", "matplotlib",
-         "lightgbm", "dask", "distributed", "rich")
+         "lightgbm", "dask", "distributed", "rich", "umap", "hdbscan", "openTSNE", "numba")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["validate", *map(str, SHIPPED)], ["schema"], ["init", "classify"]], ids=lambda a: a[0])
@@ -249,11 +249,12 @@ def test_light_commands_import_nothing_heavy(arguments):
 
 # ---------------------------------------------------------------- the commands
 
-def test_init_writes_a_recipe_that_validates_and_never_overwrites(tmp_path, capsys):
+@pytest.mark.parametrize("task", registry.names("tasks"))
+def test_init_writes_a_recipe_that_validates_and_never_overwrites(tmp_path, capsys, task):
     target = tmp_path / "new.yaml"
-    assert main(["init", "classify", "-o", str(target)]) == 0
+    assert main(["init", task, "-o", str(target)]) == 0
     assert main(["validate", str(target)]) == 0
-    assert main(["init", "classify", "-o", str(target)]) == 2
+    assert main(["init", task, "-o", str(target)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert main(["init", "clasify"]) == 2
     assert "Did you mean 'classify'?" in capsys.readouterr().err
