@@ -47,7 +47,8 @@ def estimate(found: Estimate) -> str:
     if len(errors) == 2 and max(up, down) <= ASYMMETRY * min(up, down):
         text = f"{_rounded(value, decimals)} ± {_rounded((up + down) / 2, decimals)}"
     else:
-        text = f"{_rounded(value, decimals)} +{_error(up, decimals)} −{_error(down, decimals)}"
+        number = _rounded(value, decimals) if value else "0"
+        text = f"{number} +{_error(up, decimals)} −{_error(down, decimals)}"
     return f"({text}) × 10{str(power).translate(SUPERSCRIPTS)}" if power else text
 
 
