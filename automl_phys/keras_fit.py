@@ -145,6 +145,14 @@ def _forward(configuration: str) -> Callable[..., Any]:
     return cast(Callable[..., Any], jax.jit(call))
 
 
+def forget() -> None:
+    """Let go of all that was compiled. A search seldom meets a network again, but compiles half a second's worth of
+    small functions anew after this."""
+    _forward.cache_clear()
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+
+
 def _padded(block: Array, size: int) -> Array:
     missing = size - len(block)
     return np.concatenate([block, np.repeat(block[-1:], missing, axis=0)]) if missing else block

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from automl_phys.values import Array
 
 REPORT_EVERY_S = 0.2
+COMPILED_MB = 700
+"""Resident memory of a process from which on compiled networks are not kept."""
 LONGEST_MESSAGE = 300
 
 
@@ -156,10 +158,12 @@ def _free_memory() -> None:
     """Give back what Keras keeps from fit to fit, where it is in use already, and to the system what C's allocator has
     kept of it: once a trial, since doing so at every free makes an epoch a fifth longer.
 
-    JAX's caches stay: to compile again costs seconds a trial, and what they hold stops growing.
+    What was compiled, some 15 MB a network, stays until it is ``COMPILED_MB``: to let go of it costs half a second.
     """
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
+    if "automl_phys.keras_fit" in sys.modules and _memory_mb() > COMPILED_MB:
+        sys.modules["automl_phys.keras_fit"].forget()
     gc.collect()
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc has it, musl has not
         libc.malloc_trim(0)
