@@ -9,9 +9,14 @@ carried out is :mod:`automl_phys.worker`'s work, where is the executor's.
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import FrameType
 
 from automl_phys.contracts import Executor, Show
 from automl_phys.rundir import FitDir, RunDir, disk_error, read_json, write_json
@@ -21,6 +26,29 @@ GRACE_S = 5.0
 """How long after the hard stop a trial may take to notice it."""
 
 POLL_S = 0.5
+
+_interrupted = threading.Event()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the block also where the exception that it raises is swallowed, as in a destructor or a callback of
+    another library: it is remembered, and :meth:`Dispatch.collect` raises KeyboardInterrupt anew."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    _interrupted.clear()
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _interrupted.clear()
 
 
 class Dispatch:
@@ -60,6 +88,8 @@ class Dispatch:
 
     def collect(self) -> list[Trial]:
         """Send what can be sent, wait a little, give the trials that ended. After the hard stop nothing new is sent."""
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
         if self.time_left_s() <= 0:
             self._waiting.clear()
         while self._waiting and len(self._running) < self._slots:

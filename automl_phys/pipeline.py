@@ -18,6 +18,7 @@ from pathlib import Path
 
 from automl_phys import machine, plan, recipe, registry, rundir
 from automl_phys.contracts import Executor, Plan, Show
+from automl_phys.dispatch import interruptible
 from automl_phys.errors import CallError, Mistake
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
@@ -46,7 +47,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show) -> RunDir:
     prepare.run(wanted, decided, run_dir, show)
     if not run_dir.ensemble.exists():
         _import_ahead(decided)
-        with closing(_open_executor(decided, run_dir, worker.run_trial)) as executor:
+        with interruptible(), closing(_open_executor(decided, run_dir, worker.run_trial)) as executor:
             trials = search.run(decided, run_dir, executor, show, _end(began, decided.search_minutes))
             refit.run(decided, run_dir, trials, executor, show, _end(began, decided.minutes))
     verify.run(decided, run_dir, show)

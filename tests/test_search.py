@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,3 +168,16 @@ def test_the_hard_stop_ends_what_watches_and_what_does_not(fakes, tmp_path, monk
 def test_no_time_at_all_is_an_error_with_a_remedy(fakes, tmp_path):
     with pytest.raises(RunError, match="No trial was finished in the time"):
         do(fakes, fakes.plan("line"), tmp_path, end=time.monotonic() - 1)
+
+
+def test_an_interrupt_that_was_swallowed_is_raised_again(fakes, tmp_path):
+    from automl_phys.dispatch import Dispatch, interruptible
+
+    with interruptible():
+        dispatch = Dispatch(RunDir(tmp_path), None, fakes.Silent(), 1, None)
+        assert dispatch.collect() == []
+        with suppress(KeyboardInterrupt):  # as Python does with what a destructor raises
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            dispatch.collect()
+    assert dispatch.collect() == []
