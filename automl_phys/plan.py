@@ -224,10 +224,11 @@ def _replicas(recipe: Recipe, task: Task, reasons: list[str]) -> int:
     if not task.REPLICAS:
         return 0
     reasons.append("The best trial wins alone: models of this task cannot be averaged.")
-    count = {"auto": task.REPLICAS, 1: 0}.get(recipe.model.bagging, recipe.model.bagging)
-    if count:
-        reasons.append(f"It is fitted again on {count} variations of the problem, to see how well it holds.")
-    return int(count)
+    count = task.REPLICAS if recipe.model.bagging == "auto" else recipe.model.bagging
+    if count == 1:
+        return 0
+    reasons.append(f"It is fitted again on {count} variations of the problem, to see how well it holds.")
+    return count
 
 
 def _search_minutes(minutes: float | None, refits: bool, reasons: list[str]) -> float | None:

@@ -39,7 +39,7 @@ def run(
     Raises RunError when the baseline failed.
     """
     ranked = _ranked(plan, trials)
-    if plan.replicas or registry.load("tasks", plan.task).REPLICAS:
+    if registry.load("tasks", plan.task).REPLICAS:
         return _alone_with_replicas(plan, run_dir, trials, ranked, executor, show, end)
     show.stage("Ensemble")
     baseline = _baseline(plan, trials, ranked)

@@ -67,10 +67,15 @@ def test_tpe_beats_random_on_a_parabola(fakes):
 
 def test_failed_and_pruned_trials_do_not_disturb(fakes):
     proposer = Proposer(fakes.plan("line", "raising"))
+    proposals = []
     for number in range(20):
         proposal = proposer.propose(number)
         status = "failed" if proposal.family == "raising" else ("done", "pruned")[number % 2]
         proposer.tell(result(number, None if status == "failed" else 1.0, status))
+        proposals.append(proposal)
+    assert len({(p.family, str(p.params)) for p in proposals}) == 20
+    families = [p.family for p in proposals[2:]]
+    assert families.count("line") > families.count("raising") > 0  # what always fails stands last, and is not dropped
 
 
 def test_a_small_space_is_exhausted_not_repeated(fakes):
