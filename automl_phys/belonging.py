@@ -7,12 +7,13 @@ points by the same rule as those of the fit and are saved as arrays. How cluster
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from automl_phys import arrays
 from automl_phys.assignment import NOISE, by_size
 from automl_phys.errors import DataError, Mistake
 
@@ -26,8 +27,6 @@ VOTERS = 15
 
 CELLS_PER_CHUNK = 5_000_000
 """Distances that are held at a time."""
-
-C = TypeVar("C")
 
 
 def check(points: Array, clusters: int) -> None:
@@ -44,18 +43,6 @@ def check(points: Array, clusters: int) -> None:
 def spread(points: Array) -> float:
     """Root of the total variance of points (n, k): the typical distance from their mean."""
     return float(np.sqrt(points.var(axis=0, dtype=np.float64).sum()))
-
-
-def save(clustering: Any, folder: Path) -> None:
-    """Write the fields of a dataclass, arrays and numbers, into ``clustering.npz``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "clustering.npz", **{f.name: getattr(clustering, f.name) for f in fields(clustering)})
-
-
-def load(kind: type[C], folder: Path) -> C:
-    """Read what :func:`save` wrote of a dataclass ``kind``; its numbers are arrays without axes now."""
-    with np.load(folder / "clustering.npz", allow_pickle=False) as saved:
-        return kind(**saved)
 
 
 def chunks(points: Array, width: int) -> Iterator[Array]:
@@ -98,7 +85,7 @@ class Centres:
         return labels, margin.astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        save(self, folder)
+        arrays.save(self, folder)
 
 
 def by_centres(points: Array, centres: Array, owner: Array) -> Centres:
@@ -138,7 +125,7 @@ class Neighbours:
         return labels, _votes(points, labels, self.points, self.labels)
 
     def save(self, folder: Path) -> None:
-        save(self, folder)
+        arrays.save(self, folder)
 
 
 def by_neighbours(points: Array, labels: Array, core: Array | None = None, radius: float = np.inf) -> Neighbours:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import points_scale, rundir
+from automl_phys import arrays, points_scale, rundir
 from automl_phys.contracts import Facts
 from automl_phys.table_problem import CARRIED, DESCRIPTION
 from automl_phys.table_read import Used
@@ -197,8 +197,7 @@ class PointsProblem:
         return Points(scaled, (scaled[:, :d] * width + centre).astype(np.float32))
 
     def _load(self, name: str) -> NDArray[Any]:
-        # a plain array that looks at the mapped file: subclasses of ndarray confuse some of the libraries downstream
-        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+        return arrays.mapped(self.folder / f"{name}.npy")
 
 
 def load(folder: Path) -> PointsProblem:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import rundir, table_split
+from automl_phys import arrays, rundir, table_split
 from automl_phys.contracts import Facts
 from automl_phys.table_read import Used
 from automl_phys.values import Part
@@ -206,8 +206,7 @@ class TableProblem:
         return Rows(numbers[pick], categories[pick], self._target[pick], self._load("weight")[pick], self.schema.signal)
 
     def _load(self, name: str) -> NDArray[Any]:
-        # a plain array that looks at the mapped file: subclasses of ndarray confuse some of the libraries downstream
-        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+        return arrays.mapped(self.folder / f"{name}.npy")
 
 
 def load(folder: Path) -> TableProblem:

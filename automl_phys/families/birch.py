@@ -74,9 +74,9 @@ def thinned(params: Params, share: float) -> Params:
 
 
 def load(folder: Path) -> Clustering:
-    from automl_phys import belonging
+    from automl_phys import arrays, belonging
 
-    return belonging.load(belonging.Centres, folder)
+    return arrays.load(belonging.Centres, folder)
 
 
 def _subclusters(points: Array, threshold: float, branching: int) -> Array:

@@ -83,9 +83,9 @@ def thinned(params: Params, share: float) -> Params:
 
 
 def load(folder: Path) -> Clustering:
-    from automl_phys import belonging
+    from automl_phys import arrays, belonging
 
-    return belonging.load(belonging.Neighbours, folder)
+    return arrays.load(belonging.Neighbours, folder)
 
 
 def _most_samples(facts: Facts) -> int:

@@ -81,9 +81,9 @@ class Mixture:
         return np.stack(columns, axis=1)
 
     def save(self, folder: Path) -> None:
-        from automl_phys import belonging
+        from automl_phys import arrays
 
-        belonging.save(self, folder)
+        arrays.save(self, folder)
 
 
 def fit(points: Array, params: Params, job: Job) -> Clustering:
@@ -122,9 +122,9 @@ def thinned(params: Params, share: float) -> Params:
 
 
 def load(folder: Path) -> Clustering:
-    from automl_phys import belonging
+    from automl_phys import arrays
 
-    return belonging.load(Mixture, folder)
+    return arrays.load(Mixture, folder)
 
 
 def _precisions(model: Any) -> Array:

@@ -111,9 +111,9 @@ class Densities:
         return labels, _share_of_peak(labels, level, self.peaks)
 
     def save(self, folder: Path) -> None:
-        from automl_phys import belonging
+        from automl_phys import arrays
 
-        belonging.save(self, folder)
+        arrays.save(self, folder)
 
     def figures(self) -> tuple[Figure, ...]:
         """The condensed tree; none where all points are in one trunk."""
@@ -150,9 +150,9 @@ def thinned(params: Params, share: float) -> Params:
 
 
 def load(folder: Path) -> Clustering:
-    from automl_phys import belonging
+    from automl_phys import arrays
 
-    return belonging.load(Densities, folder)
+    return arrays.load(Densities, folder)
 
 
 def _clustered(points: Array, exact: Array, core: Array, samples: int, params: Params) -> Densities:

@@ -63,6 +63,6 @@ def thinned(params: Params, share: float) -> Params:
 
 
 def load(folder: Path) -> Clustering:
-    from automl_phys import belonging
+    from automl_phys import arrays, belonging
 
-    return belonging.load(belonging.Centres, folder)
+    return arrays.load(belonging.Centres, folder)

@@ -18,7 +18,6 @@ SOLVES = frozenset({"reduce"})
 NEEDS = ("numpy",)
 TEXT = "all dimensions as they are"
 
-FILE = "embedding.npy"
 BYTES = 4
 
 
@@ -32,10 +31,9 @@ class Unreduced:
         return points
 
     def save(self, folder: Path) -> None:
-        import numpy as np
+        from automl_phys import arrays
 
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / FILE, self.embedding, allow_pickle=False)
+        arrays.save(self, folder)
 
 
 def skip(facts: Facts) -> str | None:
@@ -60,6 +58,6 @@ def fit(points: Array, params: Params, job: Job) -> Unreduced:
 
 
 def load(folder: Path) -> Unreduced:
-    import numpy as np
+    from automl_phys import arrays
 
-    return Unreduced(np.load(folder / FILE, allow_pickle=False))
+    return arrays.load(Unreduced, folder)

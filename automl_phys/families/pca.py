@@ -68,17 +68,15 @@ class Pca:
         return _projected(points, self.mean, self.axes)
 
     def save(self, folder: Path) -> None:
-        import numpy as np
+        from automl_phys import arrays
 
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "pca.npz", mean=self.mean, axes=self.axes, shares=self.shares, embedding=self.embedding)
+        arrays.save(self, folder)
 
 
 def load(folder: Path) -> Reduction:
-    import numpy as np
+    from automl_phys import arrays
 
-    with np.load(folder / "pca.npz", allow_pickle=False) as saved:
-        return Pca(saved["mean"], saved["axes"], saved["shares"], saved["embedding"])
+    return arrays.load(Pca, folder)
 
 
 def fit(points: Array, params: Params, job: Job) -> Reduction:

@@ -71,9 +71,9 @@ def thinned(params: Params, share: float) -> Params:
 
 
 def load(folder: Path) -> Clustering:
-    from automl_phys import belonging
+    from automl_phys import arrays, belonging
 
-    return belonging.load(belonging.Neighbours, folder)
+    return arrays.load(belonging.Neighbours, folder)
 
 
 def _in_one_piece(graph: Any, points: Array) -> Any:

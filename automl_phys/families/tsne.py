@@ -7,7 +7,6 @@ openTSNE's own transform, each by itself, whatever the others are.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,19 +90,15 @@ class Tsne:
         return TSNEEmbedding(self.embedding.astype(np.float64), affinities, random_state=self.seed)
 
     def save(self, folder: Path) -> None:
-        import numpy as np
+        from automl_phys import arrays
 
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "tsne.npz", points=self.points, embedding=self.embedding)
-        (folder / "tsne.json").write_text(json.dumps({"seed": self.seed}), encoding="utf-8")
+        arrays.save(self, folder)
 
 
 def load(folder: Path) -> Reduction:
-    import numpy as np
+    from automl_phys import arrays
 
-    settings = json.loads((folder / "tsne.json").read_text(encoding="utf-8"))
-    with np.load(folder / "tsne.npz", allow_pickle=False) as saved:
-        return Tsne(saved["points"], settings["seed"], saved["embedding"])
+    return arrays.load(Tsne, folder)
 
 
 def fit(points: Array, params: Params, job: Job) -> Reduction:

@@ -7,7 +7,6 @@ comes with and needs its neighbour index built again, while clusters are told no
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,19 +85,15 @@ class Umap:
         return placing.median_place(points, self.points, self.embedding)
 
     def save(self, folder: Path) -> None:
-        import numpy as np
+        from automl_phys import arrays
 
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "umap.npz", points=self.points, embedding=self.embedding)
-        (folder / "umap.json").write_text(json.dumps({"metric": self.metric}), encoding="utf-8")
+        arrays.save(self, folder)
 
 
 def load(folder: Path) -> Reduction:
-    import numpy as np
+    from automl_phys import arrays
 
-    settings = json.loads((folder / "umap.json").read_text(encoding="utf-8"))
-    with np.load(folder / "umap.npz", allow_pickle=False) as saved:
-        return Umap(saved["points"], settings["metric"], saved["embedding"])
+    return arrays.load(Umap, folder)
 
 
 def fit(points: Array, params: Params, job: Job) -> Reduction:
