@@ -39,7 +39,7 @@ def run(plan: Plan, run_dir: RunDir, show: Show) -> None:
         else:
             measure(run_dir, fits, show)
     _judge(run_dir)
-    show.say(f"{len(fits)} saved models were loaded in a new process and predict the same.")
+    show.say(f"{len(fits)} saved models were loaded in a process that had fitted nothing, and predict the same.")
 
 
 def measure(run_dir: RunDir, fits: Sequence[str], show: Show | None = None) -> None:
