@@ -10,37 +10,22 @@ from math import isfinite
 
 import numpy as np
 
-from automl_phys import bootstrap, measures
+from automl_phys import bootstrap, leaderboard
 from automl_phys.class_figures import MOST_CLASSES, OUTPUT_EDGES, kinds
 from automl_phys.curves import compare, threshold_at
 from automl_phys.exhibits import Estimate, Score, Table
 from automl_phys.metrics import Sample, Weighted, f1_by_class, precision_by_class, recall_by_class, roc_auc_by_class
 from automl_phys.ranking import Floats
-from automl_phys.readable import duration, estimate
+from automl_phys.readable import estimate
 
 WORKING_POINTS = ("0.1", "0.3", "0.5", "0.7", "0.9")
 
 
-def sigmas(gain: Estimate) -> float:
-    """A gain in units of its uncertainty; 0 when there is neither."""
-    half = (gain.high - gain.low) / 2
-    return gain.value / half if half > 0 else 0.0
-
-
-def leaderboard(scores: Sequence[Score], objective: str) -> Table:
-    """Every candidate, the best in the objective first but the winner on top."""
-    more = [name for name in ("log_loss", "roc_auc", "accuracy") if name != objective]
-    sign = -1 if measures.find(objective)[0].direction == "maximize" else 1
-    ranked = sorted(scores, key=lambda s: (s.role != "winner", sign * s.metrics[objective].value))
-    rows: list[tuple[str | float | None, ...]] = []
-    for score in ranked:
-        over = score.better_than_baseline
-        gained = (estimate(over), float(f"{sigmas(over):.2g}")) if over else (None, None)
-        rows.append((score.name, score.role, estimate(score.metrics[objective]), *gained,
-                     *(estimate(score.metrics[name]) for name in more), duration(score.seconds)))
-    head = ("Model", "Role", f"{measures.label(objective)} (test)", "Gain over baseline", "σ",
-            *(measures.label(name) for name in more), "Fit")
-    return Table("Leaderboard", head, tuple(rows), "Gains are positive when better, paired on the same test rows.")
+def ranked(scores: Sequence[Score], objective: str) -> Table:
+    """The leaderboard of classifiers."""
+    beside = [name for name in ("log_loss", "roc_auc", "accuracy") if name != objective]
+    return leaderboard.table(scores, objective, beside, "Model", " (test)",
+                             "Gains are positive when better, paired on the same test rows.")
 
 
 def working_points(one: Sample, name: str, against: str, seed: int) -> Table:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl_phys import assignment, cluster_figures, cluster_scores, cluster_tables, measures, scatter
+from automl_phys import assignment, cluster_figures, cluster_scores, cluster_tables, leaderboard, measures, scatter
 from automl_phys.cluster_profiles import Profiles
 from automl_phys.cluster_replicas import AGAIN, Replicas
 from automl_phys.contracts import Candidate
@@ -80,10 +80,8 @@ def verdict(scores: Sequence[Score], replicas: Replicas, objective: str, truth: 
     if gain is None or gain.value == 0:
         said += f" It does just what the {baseline.name} does."
     else:
-        size = estimate(Estimate(abs(gain.value), abs(gain.value) - (gain.high - gain.low) / 2,
-                                 abs(gain.value) + (gain.high - gain.low) / 2))
         sure = gain.low > 0 or gain.high < 0
-        said += (f" It is {'better' if gain.value > 0 else 'worse'} than the {baseline.name} by {size}"
+        said += (f" It is {'better' if gain.value > 0 else 'worse'} than the {baseline.name} by {leaderboard.size(gain)}"
                  + ("." if sure else ", which is within the uncertainty."))
     if truth is not None and "adjusted_rand" in winner.metrics:
         agreed = estimate(winner.metrics["adjusted_rand"])
@@ -96,7 +94,7 @@ def tables(
     problem: PointsProblem, scores: Sequence[Score], replicas: Replicas, profiles: Profiles, objective: str
 ) -> tuple[Table, ...]:
     """All tables, what matters most first."""
-    made = [cluster_tables.leaderboard(scores, objective),
+    made = [cluster_tables.ranked(scores, objective),
             cluster_tables.clusters(replicas.own, profiles, replicas.stability, replicas.found_again_in)]
     if replicas.values:
         made.append(cluster_tables.compared(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl_phys import measures
+from automl_phys import leaderboard, measures
 from automl_phys.assignment import NOISE, Assignment
-from automl_phys.class_tables import sigmas
 from automl_phys.cluster_profiles import Profiles
 from automl_phys.exhibits import Estimate, Score, Table
 from automl_phys.ranking import Floats
@@ -29,22 +28,11 @@ BESIDE = ("clusters", "noise")
 """Metrics that stand beside the objective wherever chains are compared: none of them means anything alone."""
 
 
-def leaderboard(scores: Sequence[Score], objective: str) -> Table:
-    """Every chain, the best in the objective first but the winner on top."""
-    sign = -1 if measures.find(objective)[0].direction == "maximize" else 1
-    ranked = sorted(scores, key=lambda s: (s.role != "winner", sign * s.metrics[objective].value))
+def ranked(scores: Sequence[Score], objective: str) -> Table:
+    """The leaderboard of chains."""
     truth = [name for name in ("adjusted_rand",) if name in scores[0].metrics]
-    rows: list[tuple[str | float, ...]] = []
-    for score in ranked:
-        over = score.better_than_baseline
-        gained = (estimate(over), f"{sigmas(over):.1f}") if over else ("–", "–")
-        beside = (estimate(score.metrics[name]) for name in (*BESIDE, *truth))
-        rows.append((score.name, score.role, estimate(score.metrics[objective]), *gained, *beside,
-                     round(score.seconds, 1)))
-    head = ("Chain", "Role", measures.label(objective), "Gain over baseline", "σ",
-            *(measures.label(name) for name in (*BESIDE, *truth)), "Fit, s")
-    return Table("Leaderboard", head, tuple(rows),
-                 "Gains are positive when better; their intervals are those of the two scores in quadrature.")
+    note = "Gains are positive when better; their intervals are those of the two scores in quadrature."
+    return leaderboard.table(scores, objective, (*BESIDE, *truth), "Chain", "", note)
 
 
 def clusters(assigned: Assignment, profiles: Profiles, stability: Floats, found_again: str) -> Table:

@@ -115,7 +115,7 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
     winner = candidates[0]
     train = _judge(problem.train, winner.predictions["train"])
     compared, tables = _winner(problem, train, test[winner.name], scores[0], seed)
-    board = class_tables.leaderboard(scores, objective)
+    board = class_tables.ranked(scores, objective)
     importances, tables_of_features = _features(problem, winner, objective, seed)
     two = {c.name: test[c.name] for c in (winner, baseline)}
     figures = _performance(problem, two, train, winner, seed)
@@ -126,7 +126,7 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
 
 def verdict(winner: Score, baseline: str, objective: str) -> str:
     """What won, by how much over the baseline, and whether that exceeds the uncertainty; one or two sentences."""
-    from automl_phys.class_tables import sigmas
+    from automl_phys import leaderboard
     from automl_phys.readable import estimate
 
     label = measures.label(objective)
@@ -135,9 +135,8 @@ def verdict(winner: Score, baseline: str, objective: str) -> str:
     gain = winner.better_than_baseline
     if gain is None or gain.value == 0 == gain.high - gain.low:
         return f"{reached}. It does just what the {baseline} does; nothing better was found."
-    size = estimate(Estimate(abs(gain.value), abs(gain.value) - abs(gain.high - gain.low) / 2,
-                            abs(gain.value) + abs(gain.high - gain.low) / 2))
-    strength = sigmas(gain)
+    size = leaderboard.size(gain)
+    strength = leaderboard.sigmas(gain)
     if strength >= 2:
         return f"{reached}, better than the {baseline} by {size} ({strength:.0f} σ)."
     if strength > -2:
