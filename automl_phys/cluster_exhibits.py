@@ -81,7 +81,8 @@ def verdict(scores: Sequence[Score], replicas: Replicas, objective: str, truth: 
         said += f" It does just what the {baseline.name} does."
     else:
         sure = gain.low > 0 or gain.high < 0
-        said += (f" It is {'better' if gain.value > 0 else 'worse'} than the {baseline.name} by {leaderboard.size(gain)}"
+        sense = "better" if gain.value > 0 else "worse"
+        said += (f" It is {sense} than the {baseline.name} by {leaderboard.size(gain)}"
                  + ("." if sure else ", which is within the uncertainty."))
     if truth is not None and "adjusted_rand" in winner.metrics:
         agreed = estimate(winner.metrics["adjusted_rand"])
