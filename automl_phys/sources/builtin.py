@@ -2,7 +2,8 @@
 with scikit-learn.
 
 Takes a data set's name where other sources take a path. Feature names have no blanks and slashes; the classes of
-scikit-learn's sets stand by name in the column ``target``. What the jets are is told in ``automl_phys/data/README.md``.
+scikit-learn's sets stand by name in the column ``target``, of ``diabetes`` the progression of the disease. What the
+jets are is told in ``automl_phys/data/README.md``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Header
+from automl_phys.contracts import Header, Location
 from automl_phys.errors import DataError, Mistake
 from automl_phys.registry import did_you_mean
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = ()
+INSIDE = ""
 
-NAMES = ("blobs", "breast_cancer", "cloud", "digits", "iris", "jets", "wine")
+NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digits", "iris", "jets", "wine")
 
 JETS = Path(__file__).parent.parent / "data" / "jets.parquet"
 
@@ -35,16 +37,16 @@ OUTLIERS = 60
 CLOUD_POINTS = 2000
 
 
-def peek(path: Path) -> Header:
-    """Columns and rows of the data set called ``path.name``. Raises DataError (``no-such-dataset``)."""
-    table = _table(path.name)
+def peek(location: Location) -> Header:
+    """Columns and rows of the data set called ``location.path.name``. Raises DataError (``no-such-dataset``)."""
+    table = _table(location.path.name)
     kinds = {"string": "text", "large_string": "text"}
     return Header({field.name: kinds.get(str(field.type), "number") for field in table.schema}, table.num_rows)
 
 
-def read(path: Path, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
+def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
     """The named columns, at most ``chunk_rows`` rows at a time. Raises DataError (``no-such-dataset``)."""
-    table = _table(path.name).select(list(columns))
+    table = _table(location.path.name).select(list(columns))
     for start in range(0, table.num_rows, chunk_rows):
         yield table.slice(start, chunk_rows)
 
@@ -100,9 +102,12 @@ def _from_sklearn(name: str) -> pa.Table:
     from sklearn import datasets
 
     load = {"breast_cancer": datasets.load_breast_cancer, "digits": datasets.load_digits,
-            "iris": datasets.load_iris, "wine": datasets.load_wine}[name]
+            "iris": datasets.load_iris, "wine": datasets.load_wine,
+            "diabetes": partial(datasets.load_diabetes, scaled=False)}[name]
     bunch = load()
     columns = {_clean(str(feature)): bunch.data[:, i] for i, feature in enumerate(bunch.feature_names)}
+    if "target_names" not in bunch:
+        return pa.table({**columns, "target": bunch.target})
     target = [str(bunch.target_names[code]) for code in bunch.target]
     return pa.table({**columns, "target": pa.array(target, pa.string())})
 

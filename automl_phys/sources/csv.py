@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Header
+from automl_phys import arrow_kinds
+from automl_phys.contracts import Header, Location
 from automl_phys.errors import DataError, Mistake
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pyarrow.csv import CSVStreamingReader
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+INSIDE = ""
 
 BLOCK_BYTES = 1 << 24
 """Columns' kinds are told from this much of a file."""
@@ -27,11 +29,12 @@ BLOCK_BYTES = 1 << 24
 _NOT_A_NUMBER = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
 
 
-def peek(path: Path) -> Header:
+def peek(location: Location) -> Header:
     """Columns from the first block; a column without any value there counts as ``number``.
 
     Raises DataError (``empty-file``, ``unreadable-file``, ``duplicate-columns``).
     """
+    path = location.path
     with _named_errors(path):
         schema = _open(path, {}).schema
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
@@ -41,7 +44,7 @@ def peek(path: Path) -> Header:
     return Header({field.name: _kind(field.type) for field in schema}, None)
 
 
-def read(path: Path, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
+def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
     """The named columns in the file's order of rows, at most ``chunk_rows`` at a time.
 
     Raises DataError (``text-column`` with line and value, ``unreadable-file``).
@@ -49,7 +52,8 @@ def read(path: Path, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Tab
     import pyarrow as pa
 
     arrow = {"number": pa.float64(), "text": pa.string(), "flag": pa.bool_()}
-    kinds = peek(path).columns
+    path = location.path
+    kinds = peek(location).columns
     types = {name: arrow[kinds[name]] for name in columns if kinds[name] in arrow}
     with _named_errors(path, columns):
         for batch in _open(path, types, columns):
@@ -72,11 +76,7 @@ def _open(path: Path, types: dict[str, pa.DataType], columns: Sequence[str] = ()
 def _kind(arrow_type: pa.DataType) -> str:
     from pyarrow import types
 
-    if types.is_boolean(arrow_type):
-        return "flag"
-    if types.is_integer(arrow_type) or types.is_floating(arrow_type) or types.is_null(arrow_type):
-        return "number"
-    return "text" if types.is_string(arrow_type) else "other"
+    return "number" if types.is_null(arrow_type) else arrow_kinds.kind(arrow_type)
 
 
 @contextmanager

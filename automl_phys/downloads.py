@@ -1,0 +1,61 @@
+"""Data from an address: downloaded once, kept in the user's cache folder, held against their SHA-256.
+
+Takes an address and a digest, gives a path. A file is there whole and right, or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from automl_phys import file_hashes, machine
+from automl_phys.errors import DataError, Key, Mistake
+
+KEY: Key = ("data", "url")
+TIMEOUT_S = 60
+"""How long a server may be silent."""
+
+
+def fetch(url: str, sha256: str) -> Path:
+    """The file at ``url`` (http or https), from the cache if it is there.
+
+    Raises DataError: ``wrong-hash``, ``download-failed``, ``disk-full``.
+    """
+    target = machine.user_cache() / "downloads" / sha256 / _file_name(url)
+    if target.is_file() and file_hashes.sha256(target) == sha256:
+        return target
+    import pooch
+    from requests import RequestException
+
+    pooch.get_logger().setLevel("WARNING")  # the only file that prints is the console
+    downloader = pooch.HTTPDownloader(timeout=TIMEOUT_S, headers={"Accept-Encoding": "identity"})
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent,
+                       downloader=downloader)
+    except RequestException as error:
+        raise DataError(_failed(url, str(error))) from error
+    except ValueError as error:  # pooch's word for a wrong hash; the file is gone
+        found = re.search(r"[0-9a-f]{64}", str(error).replace(sha256, ""))
+        raise DataError(Mistake("wrong-hash", f"What is at {url} is not what the recipe wants: its SHA-256 is "
+                                f"{found[0] if found else 'another one'}.",
+                                "It changed, or the download was tampered with. Ask who wrote the recipe.",
+                                KEY)) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(Mistake("disk-full", f"The disk is full: {url} could not be kept in {target.parent}.",
+                                    "Free some space, or set XDG_CACHE_HOME to a folder with more.", KEY)) from error
+        raise DataError(_failed(url, str(error))) from error
+    return target
+
+
+def _failed(url: str, why: str) -> Mistake:
+    return Mistake("download-failed", f"{url} could not be downloaded: {why}.",
+                   "Check the network, or fetch the file another way and name it under 'path'.", KEY)
+
+
+def _file_name(url: str) -> str:
+    """The last part of an address as a plain file name, which keeps its ending."""
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")[-100:] or "data"
