@@ -89,9 +89,13 @@ def visible(models: Sequence[str], asked: str | None) -> tuple[str, ...]:
 def cache_folder() -> Path:
     """Where this user's compiled code is kept. One folder for each kind of processor: a home folder may be shared by
     machines that do not understand each other's instructions."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     kind = hashlib.sha256(f"{platform.machine()} {_cpu_model()} {_cpu_flags()}".encode()).hexdigest()[:12]
-    return home / "automl-phys" / kind
+    return user_cache() / kind
+
+
+def user_cache() -> Path:
+    """Where this user's files are kept that can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "automl-phys"
 
 
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:

@@ -24,10 +24,6 @@ from automl_phys.sections import Choices, Common, Compute, Interval, Model, Repo
 
 M = TypeVar("M", bound=BaseModel)
 
-MADE_UP = Facts(kind="table", rows={"train": 10_000, "valid": 3_000, "test": 3_000},
-                sizes={"numbers": 20, "categories": 5, "levels": 50, "outputs": 3, "folds": 0})
-"""A problem to ask a family's space for before the data are known; which parameters there are doesn't depend on it."""
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -134,9 +130,9 @@ def _recipe(written: Written, path: Path, mistakes: list[Mistake]) -> Recipe | N
     _check_families(_at(data, "model", "families"), data["task"], mistakes)
     _check_averaging(_at(data, "model"), data["task"], task, mistakes)
     for family in registry.names("families"):
-        _check_overrides(family, _at(data, "model", family), mistakes)
+        _check_overrides(family, _at(data, "model", family), task.EXAMPLE, mistakes)
     if options is not None:
-        _check_task_overrides(task.overrides(options), options, mistakes)
+        _check_task_overrides(task, options, mistakes)
     if mistakes or common is None or options is None:
         return None
     name = common.name or _slug(path.stem)
@@ -239,19 +235,17 @@ def _check_averaging(model: Any, name: str, task: Task, mistakes: list[Mistake])
                                     f"Leave '{key}' out.", ("model", key)))
 
 
-def _check_task_overrides(
-    overrides: Mapping[str, Mapping[str, Any]], options: BaseModel, mistakes: list[Mistake]
-) -> None:
+def _check_task_overrides(task: Task, options: BaseModel, mistakes: list[Mistake]) -> None:
     """What the task's own sections say of families' hyperparameters, held against their spaces."""
     home = {key: (section, key) for section in type(options).model_fields
             for key in getattr(type(getattr(options, section)), "model_fields", ())}
-    for family, block in overrides.items():
-        for mistake in space.mistakes(family, registry.load("families", family).space(MADE_UP), block):
+    for family, block in task.overrides(options).items():
+        for mistake in space.mistakes(family, registry.load("families", family).space(task.EXAMPLE), block):
             parameter = str(mistake.key[-1]).rpartition(".")[2]
             mistakes.append(replace(mistake, key=home.get(parameter, ())))
 
 
-def _check_overrides(family: str, block: Any, mistakes: list[Mistake]) -> None:
+def _check_overrides(family: str, block: Any, example: Facts, mistakes: list[Mistake]) -> None:
     """What a recipe says of a family's hyperparameters, held against the family's space."""
     sound: dict[str, Any] = {}
     for name, value in block.items() if isinstance(block, dict) else ():
@@ -261,4 +255,4 @@ def _check_overrides(family: str, block: Any, mistakes: list[Mistake]) -> None:
         if len(mistakes) == before and value is not None:
             sound[name] = {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
     if sound:
-        mistakes.extend(space.mistakes(family, registry.load("families", family).space(MADE_UP), sound))
+        mistakes.extend(space.mistakes(family, registry.load("families", family).space(example), sound))

@@ -18,7 +18,7 @@ from automl_phys.registry import did_you_mean
 
 LARGEST_BYTES = 1_000_000
 
-PATH_KEYS: tuple[tuple[str, str], ...] = (("data", "path"),)
+PATH_KEYS: tuple[tuple[str, ...], ...] = (("data", "path"), ("data", "split", "test"))
 """Keys that hold paths of files, relative to the folder of the recipe that they are written in."""
 
 SMOKE: Mapping[str, Mapping[str, Any]] = {
@@ -78,15 +78,26 @@ def from_set(text: str) -> Written:
 def moved_paths(data: Mapping[Any, Any], move: Any) -> dict[Any, Any]:
     """A copy of ``data`` with every relative path of :data:`PATH_KEYS` put through ``move``."""
     moved = dict(data)
-    for section, key in PATH_KEYS:
-        if isinstance(block := moved.get(section), dict) and key in block:
-            moved[section] = {**block, key: _moved(block[key], move)}
+    for keys in PATH_KEYS:
+        moved = _moved_at(moved, keys, move)
     return moved
+
+
+def _moved_at(data: Mapping[Any, Any], keys: tuple[str, ...], move: Any) -> dict[Any, Any]:
+    first, *rest = keys
+    if first not in data:
+        return dict(data)
+    inner = data[first]
+    if not rest:
+        return {**data, first: _moved(inner, move)}
+    return {**data, first: _moved_at(inner, tuple(rest), move)} if isinstance(inner, dict) else dict(data)
 
 
 def _moved(value: Any, move: Any) -> Any:
     if isinstance(value, list):
         return [_moved(item, move) for item in value]
+    if isinstance(value, dict):
+        return {key: _moved(item, move) for key, item in value.items()}
     return move(value) if isinstance(value, str) and not Path(value).is_absolute() else value
 
 

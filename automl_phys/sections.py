@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidation, create_model, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from automl_phys import registry
+from automl_phys import expressions, registry
 
 Label: TypeAlias = str | int | bool
 """A value of the target as it stands in the data."""
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Column: TypeAlias = Annotated[str, Field(min_length=1)]
 Columns: TypeAlias = Annotated[tuple[Column, ...], Field(strict=False)]
+ByClass: TypeAlias = Annotated[dict[Column, Column | Annotated[Columns, Field(min_length=1)]],
+                               Field(min_length=2)]
+"""Files by the class of their rows."""
 Threads: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
 Slug: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$", max_length=80)]
 """Fit to name a folder: no slashes, no '..', not hidden."""
@@ -37,6 +40,18 @@ class Broken(NamedTuple):
     key: str
     text: str
     remedy: str
+
+
+def _readable(text: str) -> str:
+    try:
+        expressions.parse(text)
+    except expressions.ExpressionError as error:
+        raise PydanticCustomError("rules", "{broken}", {"broken": (Broken("", error.text, error.remedy),)}) from error
+    return text
+
+
+Expression: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_readable)]
+"""An expression of columns, held against the language when the recipe is read."""
 
 
 class Section(BaseModel):
@@ -77,11 +92,13 @@ class Split(Section):
     """Share of the rows that models are fitted on."""
     valid: Fraction = 0.2
     """Share of the rows that trials are compared on."""
-    test: Fraction = 0.2
-    """Share of the rows held out for the final evaluation."""
-    by: Literal["random", "group"] | ByColumn = "random"
-    """random: rows at random, stratified by class. group: rows with the same 'data.group' stay together.
-    {column: NAME}: as the column NAME says, whose values are train, valid and test."""
+    test: Fraction | Column = 0.2
+    """Share of the rows held out for the final evaluation; or the path of a file of its own, or a glob, whose rows are
+    the test: then 'train' and 'valid' share the other rows in their ratio."""
+    by: Literal["random", "group", "time", "file"] | ByColumn = "random"
+    """random: rows at random, stratified by class. group: rows with the same 'data.group' stay together. time: the
+    earliest rows by 'data.time' are train, the latest test. file: the rows of a file stay together. {column: NAME}: as
+    the column NAME says, whose values are train, valid and test."""
     folds: Annotated[int, Field(ge=2, le=20)] | Missing = None
     """Cut what 'test' leaves into so many folds and judge each trial on all of them, instead of 'train' and 'valid'."""
 
@@ -90,15 +107,28 @@ class Split(Section):
         """The column that gives the split, if one does."""
         return self.by.column if isinstance(self.by, ByColumn) else None
 
+    @property
+    def test_file(self) -> str | None:
+        """The path of the test rows, if they are in files of their own."""
+        return self.test if isinstance(self.test, str) else None
+
+    @property
+    def test_share(self) -> float:
+        """The test's share of the rows; 0 where it has files of its own."""
+        return 0.0 if isinstance(self.test, str) else self.test
+
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
+        if self.by == "time" and self.folds is not None:
+            yield Broken("folds", "Folds of rows in the order of time would be judged by models that know the future.",
+                         "Leave 'folds' out: the latest rows before the test are the validation.")
         if self.column and (self.folds is not None or (self.train, self.valid, self.test) != (0.6, 0.2, 0.2)):
             yield Broken("by", f"The column '{self.column}' gives the split, so there is nothing to cut.",
                          "Leave out 'train', 'valid', 'test' and 'folds'.")
             return
-        total = self.train + self.valid + self.test
-        if self.folds is None and abs(total - 1) > 1e-6:
-            yield Broken("", f"The fractions train {self.train:g}, valid {self.valid:g} and test {self.test:g} "
+        total = self.train + self.valid + self.test_share
+        if self.folds is None and not self.test_file and abs(total - 1) > 1e-6:
+            yield Broken("", f"The fractions train {self.train:g}, valid {self.valid:g} and test {self.test_share:g} "
                          f"add up to {total:g}, not 1.", "Give all three: what is left out has its default.")
         if self.folds is not None and (self.train, self.valid) != (0.6, 0.2):
             yield Broken("folds", "'folds' takes the place of 'train' and 'valid'.",
@@ -108,10 +138,24 @@ class Split(Section):
 class TableData(Section):
     """Rows and columns, and the part that each column plays."""
 
-    path: Column | Annotated[Columns, Field(min_length=1)] | Missing = None
-    """One file, a list of files, or globs (jets/*.parquet); csv, csv.gz or parquet. Relative to the recipe's folder."""
+    path: Column | Annotated[Columns, Field(min_length=1)] | ByClass | Missing = None
+    """One file, a list of files, or globs (jets/*.parquet), relative to the recipe's folder: csv, parquet, root, hdf5,
+    npz, npy or feather. A table inside a file stands after a colon: file.root:tree. {qcd: qcd*.root, top: top*.root}
+    gives a row the class that its file is listed under."""
+    url: Annotated[str, Field(pattern=r"^https?://\S+$")] | Missing = None
+    """Address of the data, with 'sha256'; downloaded once and kept."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | Missing = None
+    """SHA-256 of the file at 'url', in hexadecimal: nothing else is taken."""
     builtin: Annotated[str, Field(min_length=1)] | Missing = None
-    """A data set that comes with an installed package: jets, digits, breast_cancer, wine, iris, blobs, cloud."""
+    """A data set that comes with an installed package: jets, digits, breast_cancer, wine, iris, diabetes, blobs,
+    cloud."""
+    define: dict[Column, Expression] = {}
+    """New columns by formula: {tau21: tau2 / tau1}. A formula may use the new columns above it."""
+    cut: Expression | Missing = None
+    """Which rows are used: pt > 500 and abs(eta) < 2."""
+    lengths: dict[Column, Annotated[int, Field(ge=1, le=10_000)]] = {}
+    """How many elements of a column of lists are used: {jet_pt: 3} gives jet_pt_0, jet_pt_1 and jet_pt_2. Where a row
+    has fewer, 0 stands there, and jet_pt_2_present is 0."""
     features: Columns | Missing = None
     """Columns to learn from. Default: every numeric column that has no other role."""
     exclude: Columns = ()
@@ -127,7 +171,14 @@ class TableData(Section):
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths, one or several; empty when the data are built in."""
+        if isinstance(self.path, dict):
+            return tuple(one for paths in self.path.values() for one in ((paths,) if isinstance(paths, str) else paths))
         return (self.path,) if isinstance(self.path, str) else self.path or ()
+
+    @property
+    def class_column(self) -> str:
+        """The column, not of the files, with the class that a row's file is listed under; empty without such."""
+        return ""
 
     def singles(self) -> dict[str, str]:
         """The one column of each role that takes one; roles that no column has are left out."""
@@ -140,11 +191,20 @@ class TableData(Section):
 
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
-        if self.path is None and self.builtin is None:
+        given = [key for key in ("path", "url", "builtin") if getattr(self, key) is not None]
+        if not given:
             yield Broken("", "It is not said where the data are.",
                          "Give 'path: FILE', or 'builtin: NAME' for a data set that comes with the program.")
-        if self.path is not None and self.builtin is not None:
-            yield Broken("builtin", "'path' and 'builtin' are both given.", "Keep one of the two.")
+        if len(given) > 1:
+            yield Broken(given[-1], f"'{given[0]}' and '{given[1]}' are both given.", "Keep one of the two.")
+        if self.url is not None and self.sha256 is None:
+            yield Broken("url", "An address is given without the 'sha256' of what is there.",
+                         "Add it, so that all who run the recipe have the same data: 'sha256sum FILE' tells it.")
+        if self.sha256 is not None and self.url is None:
+            yield Broken("sha256", "'sha256' belongs to 'url', which is not given.", "Leave it out.")
+        if isinstance(self.path, dict) and not self.class_column:
+            yield Broken("path", "Files are listed by class, and this task knows no classes.",
+                         "Give a path, or a list of paths.")
         yield from self._columns_of_two_roles()
 
     def _columns_of_two_roles(self) -> Iterator[Broken]:
@@ -170,11 +230,13 @@ class SplitTable(TableData):
     """Column with the event weights, honoured in loss, search, early stopping, metrics and figures."""
     group: Column | Missing = None
     """Column whose equal values stay on one side of a split, e.g. a run number; goes with 'split.by: group'."""
+    time: Column | Missing = None
+    """Column with the time of each row, a number; goes with 'split.by: time'."""
     split: Split = Split()
     """How the rows are divided into train, validation and test."""
 
     def singles(self) -> dict[str, str]:
-        columns = {"weight": self.weight, "group": self.group, "split.by": self.split.column}
+        columns = {"weight": self.weight, "group": self.group, "time": self.time, "split.by": self.split.column}
         return {**super().singles(), **{role: column for role, column in columns.items() if column is not None}}
 
     def broken(self) -> Iterator[Broken]:
@@ -182,13 +244,24 @@ class SplitTable(TableData):
         if self.split.by == "group" and self.group is None:
             yield Broken("split", "The split goes by group, and no column is named as the group.",
                          "Add 'group: COLUMN' to the data.")
+        if self.split.by == "time" and self.time is None:
+            yield Broken("split", "The split goes by time, and no column is named as the time.",
+                         "Add 'time: COLUMN' to the data.")
+        if self.split.test_file and (self.class_column or self.split.column):
+            told = ("whose rows get no class by its place.", "Give the class of each row in a column 'target'.")
+            other = ("and a column gives the split.", "Keep one of the two.")
+            text, remedy = told if self.class_column else other
+            yield Broken("split", f"The test has a file of its own, {text}", remedy)
+        if self.split.by in {"time", "file"} and self.group is not None:
+            yield Broken("group", f"The split goes by {self.split.by}, so groups may be torn.",
+                         "Leave 'group' out, or split by group.")
 
 
 class LabelledTable(SplitTable):
     """A table with a column that names the class of each row."""
 
-    target: Column
-    """The column to predict."""
+    target: Column | Missing = None
+    """The column to predict. Where 'path' lists files by class, a name for that column (default: class)."""
     signal: Label | Missing = None
     """The positive class of binary metrics: a value of the target, or its name in 'classes'. With two classes, the
     default is the second."""
@@ -196,18 +269,48 @@ class LabelledTable(SplitTable):
     """Names for reports, in their order: {0: qcd, 1: top}. Labels that are given one name become one class."""
 
     def singles(self) -> dict[str, str]:
-        return {"target": self.target, **super().singles()}
+        return {"target": self.target_column, **super().singles()}
+
+    @property
+    def target_column(self) -> str:
+        """The column with the labels, be it of the files or made of their places in the list."""
+        return self.target or self.class_column
+
+    @property
+    def class_column(self) -> str:
+        return (self.target or "class") if isinstance(self.path, dict) else ""
 
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
-        if self.classes is None:
-            return
-        names = list(dict.fromkeys(self.classes.values()))
+        if self.target is None and not self.class_column:
+            yield Broken("target", "It is not said which column is to be predicted.", "Add 'target: COLUMN'.")
+        if self.classes is not None and self.class_column:
+            yield Broken("classes", "The classes have their names from 'path'.", "Leave 'classes' out.")
+        elif self.classes is not None:
+            yield from self._wrong_classes(self.classes)
+
+    def _wrong_classes(self, classes: dict[Label, str]) -> Iterator[Broken]:
+        names = list(dict.fromkeys(classes.values()))
         if len(names) < 2:
             yield Broken("classes", f"All classes have the name '{names[0]}'.", "Name two classes at least.")
-        if self.signal is not None and str(self.signal) not in {*map(str, self.classes), *names}:
+        if self.signal is not None and str(self.signal) not in {*map(str, classes), *names}:
             meant = registry.did_you_mean(str(self.signal), names)
             yield Broken("signal", f"'{self.signal}' is none of the classes.{meant}", f"Known: {', '.join(names)}.")
+
+
+class AmountsTable(SplitTable):
+    """A table with one or more columns of numbers to predict."""
+
+    target: Column | Annotated[Columns, Field(min_length=1)]
+    """The column to predict, or a list of them."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        return {"target": self.targets, **super().roles()}
 
 
 class PointsData(TableData):
@@ -220,8 +323,13 @@ class PointsData(TableData):
     for columns that share a unit, such as pixels. robust: median and central 68 % instead of mean and width, for
     columns with tails. auto: common where most columns have one range and none goes beyond it, else each."""
 
+    @property
+    def class_column(self) -> str:
+        return (self.truth or "class") if isinstance(self.path, dict) else ""
+
     def singles(self) -> dict[str, str]:
-        return {} if self.truth is None else {"truth": self.truth}
+        truth = self.truth or self.class_column
+        return {"truth": truth} if truth else {}
 
 
 class Choices(Section):

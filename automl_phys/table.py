@@ -1,8 +1,9 @@
 """Tables with roles: what tasks on rows and columns share, from files to memory-mapped arrays.
 
 Takes ``data`` of a recipe; :func:`look` says what is there, :func:`prepare` writes the arrays, :func:`load` opens
-them, :func:`read_new` reads other data the same way. Read on, in the order in which data flow: ``table_read`` (files),
-``table_roles`` (columns), ``table_labels`` (classes, weights), ``table_split``, ``table_survey`` (these together),
+them, :func:`read_new` reads other data the same way. Read on, in the order in which data flow: ``table_files``,
+``table_view`` (columns made of others), ``table_read``, ``table_roles`` (what columns are for), ``table_labels`` and
+``table_amounts`` (what is predicted), ``table_split``, ``table_survey`` (these together), ``table_features`` and
 ``table_write``, ``table_problem`` (what comes out), ``table_new``. Scaling is the families' work: each wants its own.
 """
 
@@ -10,27 +11,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import rundir, table_new, table_read, table_survey, table_write
+from automl_phys import (
+    file_hashes,
+    rundir,
+    table_features,
+    table_files,
+    table_new,
+    table_read,
+    table_survey,
+    table_write,
+)
 from automl_phys.contracts import Facts
 from automl_phys.errors import DataError
 from automl_phys.table_problem import DESCRIPTION, NewRows, Rows, Schema, Stored, TableProblem, load
 from automl_phys.values import to_json
 
 if TYPE_CHECKING:
-    from automl_phys.sections import LabelledTable
+    from automl_phys.sections import AmountsTable, LabelledTable
 
 __all__ = ["NewRows", "Rows", "Schema", "TableProblem", "fingerprint", "load", "look", "prepare", "read_new"]
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised when the same inputs would be stored otherwise than before."""
 
 
-def look(data: LabelledTable, folder: Path, seed: int) -> Facts:
+def look(data: LabelledTable | AmountsTable, folder: Path, seed: int) -> Facts:
     """Facts from the header and the target, weight and group columns; paths are relative to ``folder``.
 
     Rows by part are those that :func:`prepare` makes. What only the features tell, such as constant ones, is not yet
@@ -42,31 +53,39 @@ def look(data: LabelledTable, folder: Path, seed: int) -> Facts:
     return table_survey.facts(seen, seen.layout, len(seen.roles.numbers), len(seen.roles.categories))
 
 
-def prepare(data: LabelledTable, folder: Path, target_folder: Path, seed: int) -> TableProblem:
+def prepare(
+    data: LabelledTable | AmountsTable, folder: Path, target_folder: Path, seed: int, settings: Mapping[str, Any] = {}
+) -> TableProblem:
     """Read, check, split and write the arrays into ``target_folder``, which is replaced whole or not at all.
 
-    Raises DataError with all mistakes, RunError when the place cannot be written.
+    ``settings`` are the task's own, kept in the schema. Raises DataError with all mistakes, RunError when the place
+    cannot be written.
     """
     seen = table_survey.survey(data, folder, seed)
     if seen.layout is None or seen.mistakes:
         rows = sum(seen.file_rows)
-        tally = table_write.read_features(seen.files, seen.roles, np.arange(rows), rows)
-        raise DataError([*seen.mistakes, *table_write.wrong_features(seen.roles, data.missing, tally)])
-    used = table_read.used(seen.files, seen.file_rows)
+        everywhere = table_features.Places(np.zeros(rows, np.int8), (rows,), 1)
+        tally = table_features.read_features(seen.files, seen.roles, everywhere)
+        raise DataError([*seen.mistakes, *table_features.wrong_features(seen.roles, data.missing, tally)])
+    hashes = file_hashes.start([location.path for location in table_read.on_disk(seen.files)])
     with table_write.whole_folder(target_folder) as draft:
-        schema, notes, mistakes = table_write.write(seen, seen.layout, data.missing, draft)
+        schema, notes, mistakes = table_write.write(seen, seen.layout, data.missing, settings, draft, seed)
         if mistakes:
             raise DataError(mistakes)
         facts = table_survey.facts(seen, seen.layout, len(schema.numbers), len(schema.levels), tuple(notes))
         folds = seen.layout.ends[:-1] if seen.folds else ()
-        stored = Stored(_hash(data, [file.sha256 for file in used], seed), schema, facts, used, folds)
+        hashes.result()  # remembered from here on
+        used = table_read.used(seen.files, seen.file_rows)
+        stored = Stored(_hash(data, [file.sha256 for file in used], seed, settings), schema, facts, used, folds)
         rundir.write_json(draft / DESCRIPTION, stored)
     return load(target_folder)
 
 
-def fingerprint(data: LabelledTable, folder: Path, seed: int) -> str:
+def fingerprint(
+    data: LabelledTable | AmountsTable, folder: Path, seed: int, settings: Mapping[str, Any] = {}
+) -> str:
     """Hash of all that decides a prepared table. Reads the files' bytes. Raises DataError when they cannot be found."""
-    return _hash(data, table_read.digests(table_read.find(data.path, data.builtin, folder)), seed)
+    return _hash(data, table_read.digests(table_files.of_recipe(data, folder)), seed, settings)
 
 
 def read_new(problem: TableProblem, path: Path) -> NewRows:
@@ -74,13 +93,12 @@ def read_new(problem: TableProblem, path: Path) -> NewRows:
     return table_new.read_new(problem.schema, path)
 
 
-def _hash(data: LabelledTable, digests: list[str] | tuple[str, ...], seed: int) -> str:
-    split = data.split
-    decided = {
-        "version": LAYOUT_VERSION, "seed": seed, "files": list(digests), "target": data.target, "signal": data.signal,
-        "classes": [[str(label), name] for label, name in (data.classes or {}).items()],
-        "features": data.features, "exclude": data.exclude, "categorical": data.categorical, "weight": data.weight,
-        "spectators": data.spectators, "group": data.group, "missing": data.missing,
-        "split": [split.train, split.valid, split.test, split.column or split.by, split.folds],
-    }
-    return hashlib.sha256(json.dumps(to_json(decided)).encode()).hexdigest()
+def _hash(
+    data: LabelledTable | AmountsTable, digests: list[str] | tuple[str, ...], seed: int, settings: Mapping[str, Any]
+) -> str:
+    """Where the files are does not matter, what is in them and all else that the section says does."""
+    told = data.model_dump(exclude={"path", "url", "sha256", "builtin"})
+    labels = list(data.path) if isinstance(data.path, dict) else []
+    decided = {"version": LAYOUT_VERSION, "kind": type(data).__name__, "seed": seed, "files": list(digests),
+               "labels": labels, "settings": settings, **told}
+    return hashlib.sha256(json.dumps(to_json(decided), default=str).encode()).hexdigest()

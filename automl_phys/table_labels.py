@@ -52,17 +52,18 @@ def classes(target: pa.ChunkedArray, data: LabelledTable) -> tuple[Classes, NDAr
     mistakes = []
     if (raw < 0).any():
         mistakes.append(Mistake(
-            "target-missing-values", f"The target '{data.target}' has no value in {_where(raw < 0)}.",
+            "target-missing-values", f"The target '{data.target_column}' has no value in {where(raw < 0)}.",
             "Remove these rows or fill them in: a row without its class teaches nothing.", ("data", "target")))
-    too_many = _too_many(present, data.target)
+    too_many = _too_many(present, data.target_column)
     if too_many:
         return Classes((), {}, None), raw, [*mistakes, too_many]
     if len(present) == 1:
         mistakes.append(Mistake(
-            "target-one-class", f"The target '{data.target}' has one class only, '{present[0]}'.",
+            "target-one-class", f"The target '{data.target_column}' has one class only, '{present[0]}'.",
             "To classify takes rows of two classes at least; is a file missing?", ("data", "target")))
-    if data.classes:
-        named = {label_key(label): name for label, name in data.classes.items()}
+    given = {name: name for name in data.path} if isinstance(data.path, dict) else data.classes
+    if given:
+        named = {label_key(label): name for label, name in given.items()}
         mistakes += _misnamed(dict(zip(labels, counts.tolist(), strict=True)), named)
         names = tuple(dict.fromkeys(named.values()))
         codes = {label: names.index(name) for label, name in named.items()}
@@ -84,20 +85,15 @@ def label_key(label: object) -> str:
     return {"true": "1", "false": "0"}.get(text, text)
 
 
-def weights(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.float64], list[Mistake]]:
-    """Event weights (n,) in 64 bits, and a ``bad-weights`` mistake when they cannot be used. Zero is allowed."""
-    values: NDArray[np.float64] = column.cast("float64", safe=False).to_numpy()
-    odd, negative = ~np.isfinite(values), values < 0
+def weights(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.float32], list[Mistake]]:
+    """Event weights (n,), and a ``bad-weights`` mistake when they cannot be used. Zero and less are allowed."""
+    values: NDArray[np.float32] = column.cast("float32", safe=False).to_numpy()
+    odd = ~np.isfinite(values)
     key: Key = ("data", "weight")
     mistakes = []
     if odd.any():
-        mistakes.append(Mistake("bad-weights", f"The weight '{name}' is missing or not finite in {_where(odd)}.",
+        mistakes.append(Mistake("bad-weights", f"The weight '{name}' is missing or not finite in {where(odd)}.",
                                 "Remove these rows, or give them the weight they have.", key))
-    if negative.any():
-        mistakes.append(Mistake(
-            "bad-weights", f"The weight '{name}' is negative in {_where(negative)}. Such weights are legal at "
-            "next-to-leading order, but a loss has no lower bound with them, so no family can fit them yet.",
-            "Use an unweighted or positively resampled sample, or absolute values where the fraction is small.", key))
     if not mistakes and not values.any():
         mistakes.append(Mistake("bad-weights", f"The weight '{name}' is 0 in all rows.", "Give another column.", key))
     return values, mistakes
@@ -108,24 +104,25 @@ def groups(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int32], list[
     codes, _ = table_read.texts(column)
     if (codes >= 0).all():
         return codes, []
-    return codes, [Mistake("group-missing-values", f"The group '{name}' has no value in {_where(codes < 0)}.",
+    return codes, [Mistake("group-missing-values", f"The group '{name}' has no value in {where(codes < 0)}.",
                            "Fill it in: rows of an unknown group may be on two sides of the split.", ("data", "group"))]
 
 
-def parts(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int64], list[Mistake]]:
+def parts(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int8], list[Mistake]]:
     """The part (n,) that each row's own value names, 0 train, 1 valid, 2 test; ``unknown-part`` for other values."""
     codes, texts = table_read.texts(column)
-    known = np.array([PARTS.index(text) if text in PARTS else -1 for text in texts] + [-1], np.int64)
+    known = np.array([PARTS.index(text) if text in PARTS else -1 for text in texts] + [-1], np.int8)
     found = known[codes]  # code -1, no value, picks the last
     if (found >= 0).all():
         return found, []
     odd = [text for text in texts if text not in PARTS]
     example = f", such as '{odd[0]}'" if odd else ""
-    return found, [Mistake("unknown-part", f"The column '{name}' names no part in {_where(found < 0)}{example}.",
+    return found, [Mistake("unknown-part", f"The column '{name}' names no part in {where(found < 0)}{example}.",
                            f"Its values are {', '.join(PARTS)}.", ("data", "split", "by", "column"))]
 
 
-def _where(odd: NDArray[np.bool_]) -> str:
+def where(odd: NDArray[np.bool_]) -> str:
+    """How many rows are odd, and which is the first."""
     return f"{odd.sum()} of {len(odd)} rows, the first in row {odd.argmax()}"
 
 
@@ -135,7 +132,7 @@ def _too_many(labels: Sequence[str], target: str) -> Mistake | None:
     fractions = any(number is not None and not number.is_integer() for number in numbers)
     if len(labels) > MOST_FRACTIONS and fractions and None not in numbers:
         return Mistake("target-continuous", f"{found} such as {labels[0]}: amounts, not classes.",
-                       "To predict an amount is regression, another task; to classify, make classes of it.",
+                       "To predict an amount use 'task: regress'; to classify, make classes of it.",
                        ("data", "target"))
     if len(labels) > MOST_CLASSES:
         return Mistake("too-many-classes", f"{found}, such as '{labels[0]}'.",

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import table_labels, table_read, table_roles, table_write
+from automl_phys import table_features, table_files, table_labels, table_read, table_roles
 from automl_phys.errors import DataError, Mistake
 from automl_phys.registry import did_you_mean
+from automl_phys.table_files import Files
 from automl_phys.table_problem import Features, NewRows, Schema
-from automl_phys.table_read import Files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,14 +40,15 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     """Rows of the file or glob ``path``, in its order; under ``missing: drop`` without those that have gaps.
 
     Raises DataError with all of ``missing-column``, ``wrong-type``, ``not-finite``, ``bad-weights``, and what
-    :func:`automl_phys.table_read.find` raises.
+    :func:`automl_phys.table_files.find` raises.
     """
-    files = table_read.find(str(path), None, Path(), key=())
+    files = find(schema, path)
     kinds = files.header.columns
     wrong = _wrong_weight(schema, files) + wrong_columns(schema, files)
     if wrong:
         raise DataError(wrong)
-    table = whole(schema, files, [c for c in (schema.target, schema.weight) if c and kinds.get(c, "other") != "other"])
+    others = (*schema.target, *([schema.weight] if schema.weight else []))
+    table = whole(schema, files, [c for c in others if kinds.get(c, "other") not in table_roles.UNREAD])
     weight, mistakes = _weight(schema, table)
     read, gaps = features(schema, table)
     if mistakes or gaps:
@@ -56,7 +57,28 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     return NewRows(
         numbers=read.numbers, categories=read.categories, target=target[read.rows] if len(target) else target,
         weight=weight[read.rows].astype(np.float32), signal=schema.signal, carried=read.carried,
-        notes=(*notes, *read.notes))
+        notes=(*notes, *read.notes, *uncut(schema)))
+
+
+def find(schema: Features, path: Path) -> Files:
+    """The files of new data, with the columns that the schema makes of theirs; no class, and no cut.
+
+    Raises DataError with all of what :func:`automl_phys.table_files.find` raises, and ``missing-column`` when a column
+    is not there that others are made of.
+    """
+    files = table_files.find(str(path), Path(), key=())
+    view = replace(schema.view, label="", cut="")
+    header, mistakes = view.header(files.header)
+    if mistakes:
+        raise DataError([replace(m, key=(), code="missing-column") for m in mistakes])
+    return replace(files, header=header, view=view)
+
+
+def uncut(schema: Features) -> tuple[str, ...]:
+    """A note that all rows are scored, where models were trained on those that pass a cut."""
+    if not schema.view.cut:
+        return ()
+    return (f"Every row is scored, also those that do not pass the cut of the training, '{schema.view.cut}'.",)
 
 
 def whole(schema: Features, files: Files, others: list[str]) -> pa.Table:
@@ -79,8 +101,8 @@ def features(schema: Features, table: pa.Table) -> tuple[Read, list[Mistake]]:
         rows = rows[~gaps.any(1)]
     values[number_gaps] = np.nan
     indicated = [schema.features.index(name) for name in schema.indicators]
-    numbers = table_write.fill(values, schema.features, schema.medians, number_gaps[:, indicated])
-    categories = [table_write.recoded(raw, texts, schema.levels[name])
+    numbers = table_features.fill(values, schema.features, schema.medians, number_gaps[:, indicated])
+    categories = [table_features.recoded(raw, texts, schema.levels[name])
                   for name, (raw, texts) in zip(schema.levels, codes, strict=True)]
     carried = table_read.carried(table, [c for c in schema.spectators if c in table.column_names],
                                  np.arange(table.num_rows))
@@ -114,28 +136,31 @@ def wrong_columns(schema: Features, files: Files) -> list[Mistake]:
             what = f"text, such as '{found[0]}' in row {found[1]}" if found else kinds[name]
             mistakes.append(Mistake("wrong-type", f"Column '{name}' was numeric in training and now holds {what}.",
                                     "Give the column as it was in training."))
-        elif kinds[name] == "other":
+        elif kinds[name] in table_roles.UNREAD:
             text = f"Column '{name}' was categorical in training and now has a type that is not read."
             mistakes.append(Mistake("wrong-type", text, "Give the column as it was in training."))
     return mistakes
 
 
-def _weight(schema: Schema, table: pa.Table) -> tuple[NDArray[np.float64], list[Mistake]]:
+def _weight(schema: Schema, table: pa.Table) -> tuple[NDArray[np.float32], list[Mistake]]:
     if schema.weight is None or schema.weight not in table.column_names:
-        return np.ones(table.num_rows), []
+        return np.ones(table.num_rows, np.float32), []
     weight, mistakes = table_labels.weights(table[schema.weight], schema.weight)
     return weight * schema.weight_factor, mistakes
 
 
-def _target(schema: Schema, table: pa.Table) -> tuple[NDArray[np.int32], list[str]]:
-    if schema.target not in table.column_names:
-        return np.empty(0, np.int32), []
-    raw, texts = table_read.texts(table[schema.target])
+def _target(schema: Schema, table: pa.Table) -> tuple[NDArray[Any], list[str]]:
+    nothing = np.empty(0, np.int32)
+    if any(name not in table.column_names for name in schema.target):
+        return nothing, []
+    if not schema.classes:
+        return np.stack([table_read.floats(table, [name])[:, 0] for name in schema.target], axis=1), []
+    raw, texts = table_read.texts(table[schema.target[0]])
     codes = table_labels.recode(texts, schema.labels)[raw]
     unknown = int((codes < 0).sum())
     if unknown:
-        return np.empty(0, np.int32), [f"The target '{schema.target}' is not used: {unknown} of {len(codes)} rows have "
-                                       "a class that the model does not know, or none."]
+        return nothing, [f"The target '{schema.target[0]}' is not used: {unknown} of {len(codes)} rows have "
+                         "a class that the model does not know, or none."]
     return codes, []
 
 

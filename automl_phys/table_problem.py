@@ -4,16 +4,17 @@ Takes the folder that :mod:`automl_phys.table` wrote; gives rows by part, as fam
 share the arrays on disk. In the folder:
 
 - ``problem.json``: :class:`Stored`
-- ``numbers.npy`` float32 (n, d), ``categories.npy`` int32 (n, c), ``target.npy`` int32 (n,), ``weight.npy`` float32
-  (n,), ``groups.npy`` int32 (n,): rows in stored order, train, valid, test one after the other (with folds: fold by
-  fold, the last fold being valid, then test); arrays without columns are left out
+- ``numbers.npy`` float32 (n, d), ``categories.npy`` int32 (n, c), ``target.npy`` int32 (n,) or float32 (n, t),
+  ``weight.npy`` float32 (n,), ``unsigned.npy`` float32 (n,) where weights are negative, ``groups.npy`` int32 (n,):
+  rows in stored order, train, valid, test one after the other (with folds: fold by fold, the last fold being valid,
+  then test), in each as in the files; arrays without columns are left out
 - ``carried.parquet``: ``row``, the position in the data as read, counting from 0, and the spectators, in stored order
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 
 from automl_phys import arrays, rundir, table_split
 from automl_phys.contracts import Facts
-from automl_phys.table_read import Used
+from automl_phys.table_files import Used
+from automl_phys.table_view import View
 from automl_phys.values import Part
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 Pick: TypeAlias = "slice | NDArray[np.int64]"
 """Some of the stored rows: a slice stays a view of the mapped file, positions are copied when asked for."""
+
+BLOCK_ROWS = 1 << 17
 
 DESCRIPTION = "problem.json"
 CARRIED = "carried.parquet"
@@ -51,11 +55,16 @@ class Features(Protocol):
     def missing(self) -> str: ...
     @property
     def spectators(self) -> tuple[str, ...]: ...
+    @property
+    def view(self) -> View: ...
 
 
 @dataclass(frozen=True)
 class Schema:
     """What the columns of a prepared table mean; enough to read new data the same way.
+
+    ``target`` are the columns to predict, one where they are classes. ``view`` says which columns are made of those of
+    the files, ``settings`` is the task's own.
 
     ``numbers`` are the columns of ``Rows.numbers``: first the numeric features, then for each of ``indicators`` a
     column that is 1 where that feature had no value. ``levels`` maps a categorical feature to its values in the order
@@ -66,7 +75,7 @@ class Schema:
 
     numbers: tuple[str, ...]
     levels: Mapping[str, tuple[str, ...]]
-    target: str
+    target: tuple[str, ...]
     classes: tuple[str, ...]
     signal: int | None
     weight: str | None
@@ -76,6 +85,8 @@ class Schema:
     labels: Mapping[str, int]
     indicators: tuple[str, ...] = ()
     weight_factor: float = 1.0
+    view: View = field(default_factory=View)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -98,9 +109,10 @@ class Stored:
 class Rows:
     """Rows as families take them.
 
-    ``numbers`` is float32 (n, d), ``categories`` int32 codes (n, c), ``target`` int32 class codes (n,) (empty for new
-    data without a target), ``weight`` float32 (n,), its mean over the training rows 1. ``signal`` is the class code
-    that metrics look for.
+    ``numbers`` is float32 (n, d), ``categories`` int32 codes (n, c), ``target`` int32 class codes (n,) or float32
+    amounts (n, t) (empty for new data without a target), ``weight`` float32 (n,), its mean over the training rows 1,
+    which may be negative: what counts in scores and histograms. ``signal`` is the class code that metrics look for.
+    ``unsigned`` holds, where there are negative weights, those to fit with instead.
     """
 
     numbers: NDArray[np.float32]
@@ -108,9 +120,26 @@ class Rows:
     target: NDArray[Any]
     weight: NDArray[np.float32]
     signal: int | None = None
+    unsigned: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    @property
+    def fit_weight(self) -> NDArray[np.float32]:
+        """The weights (n,) to fit with, none of them negative."""
+        return self.weight if self.unsigned is None else self.unsigned
+
+    def take(self, which: slice | NDArray[np.int64]) -> Rows:
+        """Some of the rows: a slice is a view, positions are copied."""
+        target = self.target[which] if len(self.target) else self.target
+        return Rows(self.numbers[which], self.categories[which], target, self.weight[which], self.signal,
+                    None if self.unsigned is None else self.unsigned[which])
+
+    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Rows]:
+        """The rows in order, so many at a time: for work whose memory must not grow with the data."""
+        for start in range(0, len(self), rows):
+            yield self.take(slice(start, start + rows))
 
 
 @dataclass(frozen=True)
@@ -131,6 +160,7 @@ class TableProblem:
     folder: Path
     stored: Stored
     picks: Mapping[Part, Pick]
+    variation: str = ""
 
     @property
     def schema(self) -> Schema:
@@ -182,28 +212,36 @@ class TableProblem:
         else:
             groups = self._load("groups")[:known] if (self.folder / "groups.npy").exists() else None
             rng = np.random.default_rng([seed, count])
-            parts = table_split.cut(self._target[:known], [1.0] * count, groups, rng)
+            parts = table_split.cut(self._strata[:known], [1.0] * count, groups, rng)
             valid = [np.flatnonzero(parts == i) for i in range(count)]
         every = np.arange(known)
         return [TableProblem(self.folder, self.stored,
-                             {"train": np.delete(every, pick), "valid": pick, "test": self.picks["test"]})
-                for pick in valid]
+                             {"train": np.delete(every, pick), "valid": pick, "test": self.picks["test"]}, f"fold {i}")
+                for i, pick in enumerate(valid)]
 
     def whole(self) -> TableProblem:
         """The rows of train and valid together, as train and again as valid; the same test."""
         known: Pick = slice(0, sum(self.stored.facts.rows[part] for part in ("train", "valid")))
-        return TableProblem(self.folder, self.stored, {"train": known, "valid": known, "test": self.picks["test"]})
+        return TableProblem(self.folder, self.stored, {"train": known, "valid": known, "test": self.picks["test"]},
+                            "whole")
 
     @cached_property
     def _target(self) -> NDArray[Any]:
         return self._load("target")
+
+    @property
+    def _strata(self) -> NDArray[Any]:
+        """Codes (n,) of what is to be alike in every part: the classes, or ranges of the first amount."""
+        return self._target if self._target.ndim == 1 else table_split.ranges(self._target[:, 0])
 
     def _rows(self, part: Part) -> Rows:
         pick = self.picks[part]
         n = len(self._target)
         numbers = self._load("numbers") if self.schema.numbers else np.empty((n, 0), np.float32)
         categories = self._load("categories") if self.schema.levels else np.empty((n, 0), np.int32)
-        return Rows(numbers[pick], categories[pick], self._target[pick], self._load("weight")[pick], self.schema.signal)
+        unsigned = self._load("unsigned")[pick] if (self.folder / "unsigned.npy").exists() else None
+        return Rows(numbers[pick], categories[pick], self._target[pick], self._load("weight")[pick], self.schema.signal,
+                    unsigned)
 
     def _load(self, name: str) -> NDArray[Any]:
         return arrays.mapped(self.folder / f"{name}.npy")

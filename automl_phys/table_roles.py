@@ -14,13 +14,17 @@ from automl_phys import table_read
 from automl_phys.errors import Key, Mistake
 from automl_phys.exhibits import Table
 from automl_phys.registry import did_you_mean
-from automl_phys.table_read import Files
+from automl_phys.table_files import Files
+from automl_phys.table_view import CUT
 
 if TYPE_CHECKING:
     from automl_phys.sections import TableData
 
 NUMERIC = ("number", "flag")
+UNREAD = ("other", "list", "time")
+"""Kinds of columns that are neither numbers nor names."""
 NAMES_SHOWN = 8
+MOST_LISTED = 60
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,15 @@ class Roles:
     """Columns by role. Features are ``numbers`` and ``categories``; a column has one role, spectators aside.
 
     ``single`` maps a role that one column has to that column: ``target``, ``weight``, ``group``, ``split.by`` (the
-    column that gives the split), ``truth``; which of them there can be is the task's.
+    column that gives the split), ``time``, ``truth``; which of them there can be is the task's. ``targets`` are the
+    columns to predict, be they one or several.
     """
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
     spectators: tuple[str, ...]
     single: Mapping[str, str]
+    targets: tuple[str, ...] = ()
 
 
 def assign(data: TableData, files: Files) -> tuple[Roles, list[str], list[Mistake]]:
@@ -45,41 +51,52 @@ def assign(data: TableData, files: Files) -> tuple[Roles, list[str], list[Mistak
     """
     kinds, single = files.header.columns, data.singles()
     mistakes = _absent(data, kinds)
-    taken = {*single.values(), *data.exclude, *data.spectators}
+    targets = data.roles().get("target", ())
+    taken = {*single.values(), *targets, *data.exclude, *data.spectators, CUT}
     asked = tuple(data.features or ())
-    categories = tuple(c for c in data.categorical if c in kinds and kinds[c] != "other" and c not in taken)
+    categories = tuple(c for c in data.categorical if c in kinds and kinds[c] not in UNREAD and c not in taken)
     candidates = [c for c in asked or kinds if c in kinds and c not in taken and c not in categories]
     numbers = tuple(c for c in candidates if kinds[c] in NUMERIC)
     if asked:
         mistakes += [_not_numeric(c, "features", files) for c in candidates if kinds[c] not in NUMERIC]
     mistakes += [_wrong_type(c, "categorical", kinds[c], "text, integers or flags") for c in data.categorical
-                 if kinds.get(c) == "other"]
+                 if kinds.get(c) in UNREAD]
     if "weight" in single and kinds.get(single["weight"], "number") not in NUMERIC:
         mistakes.append(_not_numeric(single["weight"], "weight", files))
-    mistakes += [_wrong_type(c, role, kinds[c], "text or integers") for role, c in single.items()
-                 if role != "weight" and kinds.get(c) == "other"]
+    mistakes += [_wrong_type(c, role, kinds[c], "a number or a date" if role == "time" else "text or integers")
+                 for role, c in single.items() if role != "weight" and c in kinds and not is_read(role, kinds[c])]
+    if "target" not in single:
+        mistakes += [_not_numeric(c, "target", files) for c in targets if kinds.get(c, "number") not in NUMERIC]
     if not numbers and not categories and not (asked and mistakes):
         mistakes.append(Mistake("no-features", "No column is left to learn from.",
                                 "Numeric columns without another role are features; text columns need 'categorical'.",
                                 ("data",)))
-    roles = Roles(numbers, categories, tuple(c for c in data.spectators if c in kinds), single)
+    roles = Roles(numbers, categories, tuple(c for c in data.spectators if c in kinds), single, targets)
     return roles, _left_out(data, kinds, roles), mistakes
+
+
+def is_read(role: str, kind: str) -> bool:
+    """Whether a column of a kind can have a role: dates are for the time alone; that and weights are no texts."""
+    if role in {"time", "weight"}:
+        return kind in NUMERIC or (role == "time" and kind == "time")
+    return kind not in UNREAD
 
 
 def shown(roles: Roles, kinds: Mapping[str, str]) -> Table:
     """Which columns play which role, for people."""
     rows = [("feature", "number", roles.numbers), ("feature", "category", roles.categories),
+            *([] if "target" in roles.single else [("target", "number", roles.targets)]),
             *((role.partition(".")[0], kinds.get(column, ""), (column,)) for role, column in roles.single.items()),
             *(("spectator", kinds[column], (column,)) for column in roles.spectators)]
     return Table("Columns", ("role", "type", "columns", "names"),
                  tuple((role, kind, len(names), listed(names)) for role, kind, names in rows if names))
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], most: int = NAMES_SHOWN) -> str:
     """The first few names, and how many more there are."""
     every = list(names)
-    more = f" and {len(every) - NAMES_SHOWN} more" if len(every) > NAMES_SHOWN else ""
-    return ", ".join(every[:NAMES_SHOWN]) + more
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def place(role: str) -> Key:
@@ -92,13 +109,15 @@ def _absent(data: TableData, kinds: Mapping[str, str]) -> list[Mistake]:
                                          "categorical": data.categorical, "spectators": data.spectators}
     places: list[tuple[str, Key]] = [(column, place(role)) for role, column in data.singles().items()]
     places += [(column, ("data", role, i)) for role, columns in several.items() for i, column in enumerate(columns)]
+    if "target" not in data.singles():
+        places += [(column, ("data", "target")) for column in data.roles().get("target", ())]
     return [Mistake("no-such-column", f"There is no column '{column}' in the data.{did_you_mean(column, kinds)}",
-                    f"Columns: {', '.join(kinds)}.", key) for column, key in places if column not in kinds]
+                    f"Columns: {listed(kinds, MOST_LISTED)}.", key) for column, key in places if column not in kinds]
 
 
 def _not_numeric(column: str, role: str, files: Files) -> Mistake:
-    if files.header.columns[column] == "other":
-        return _wrong_type(column, role, "other", "numbers")
+    if files.header.columns[column] in UNREAD:
+        return _wrong_type(column, role, files.header.columns[column], "numbers")
     found = table_read.first_text(files, column)
     place = f", such as '{found[0]}' in row {found[1]} (counting from 0)" if found else ""
     remedy = "List it under 'categorical', or leave it out." if role == "features" else "Give a numeric column."
@@ -106,14 +125,16 @@ def _not_numeric(column: str, role: str, files: Files) -> Mistake:
 
 
 def _wrong_type(column: str, role: str, kind: str, wanted: str) -> Mistake:
-    found = "lists, dates or another type that is not read" if kind == "other" else kind
-    return Mistake("wrong-type", f"Column '{column}' under '{role}' holds {found}, not {wanted}.",
-                   "Give another column, or convert this one.", place(role))
+    found = {"other": "a type that is not read", "list": "lists", "time": "dates"}.get(kind, kind)
+    remedy = "Say under 'lengths' how many elements are used." if kind == "list" else \
+        "Give another column, or convert this one."
+    return Mistake("wrong-type", f"Column '{column}' under '{role}' holds {found}, not {wanted}.", remedy, place(role))
 
 
 def _left_out(data: TableData, kinds: Mapping[str, str], roles: Roles) -> list[str]:
     """Columns without any role, and why."""
-    used = {*roles.numbers, *roles.categories, *roles.spectators, *roles.single.values(), *data.exclude}
+    used = {*roles.numbers, *roles.categories, *roles.spectators, *roles.single.values(), *roles.targets,
+            *data.exclude, CUT, *data.lengths}
     rest = [c for c in kinds if c not in used]
     notes = []
     if data.exclude:
@@ -121,9 +142,12 @@ def _left_out(data: TableData, kinds: Mapping[str, str], roles: Roles) -> list[s
     if data.features:
         return notes + ([f"Not listed under 'features': {listed(rest)}."] if rest else [])
     text = [c for c in rest if kinds[c] == "text"]
-    other = [c for c in rest if kinds[c] == "other"]
+    lists = [c for c in rest if kinds[c] == "list"]
+    other = [c for c in rest if kinds[c] in UNREAD and c not in lists]
     if text:
         notes.append(f"Left out, being text: {listed(text)}; 'categorical' takes them in.")
+    if lists:
+        notes.append(f"Left out, being lists: {listed(lists)}; 'lengths' takes them in.")
     if other:
-        notes.append(f"Left out, being lists, dates or another type that is not read: {listed(other)}.")
+        notes.append(f"Left out, being dates or another type that is not read: {listed(other)}.")
     return notes

@@ -1,4 +1,4 @@
-"""Cutting rows into parts: stratified by class, and never through a group.
+"""Cutting rows into parts: stratified by class or amount, never through a group, or in the order of time.
 
 Takes class codes, the shares of the parts and, where there are groups, group codes; gives a part for each row. Pure
 numpy, deterministic in the generator that is passed. Which part is for what is :mod:`automl_phys.table`'s.
@@ -7,15 +7,17 @@ numpy, deterministic in the generator that is passed. Which part is for what is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Codes: TypeAlias = NDArray[np.integer]
 
+MOST_FOR_QUANTILES = 1_000_000
 
-def cut(classes: Codes, shares: Sequence[float], groups: Codes | None, rng: np.random.Generator) -> NDArray[np.int64]:
+
+def cut(classes: Codes, shares: Sequence[float], groups: Codes | None, rng: np.random.Generator) -> NDArray[np.int8]:
     """The part (n,), 0 to len(shares) - 1, of each row.
 
     ``classes`` (n,) are stratified: without groups, each part has its share of each class to within one row. With
@@ -27,43 +29,51 @@ def cut(classes: Codes, shares: Sequence[float], groups: Codes | None, rng: np.r
     return _cut_groups(classes, wanted, groups, rng)
 
 
-def arrange(parts: Codes, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows in the order in which they are stored (n,): part by part, shuffled inside each."""
-    shuffled = rng.permutation(len(parts))
-    return shuffled[np.argsort(parts[shuffled], kind="stable")]
+def by_time(time: NDArray[Any], shares: Sequence[float]) -> NDArray[np.int8]:
+    """The part (n,) of each row: the earliest rows are the first part, the latest the last, no time in two of them.
+
+    Rows of one time stay together, so parts meet their shares as well as that allows.
+    """
+    times, counts = np.unique(time, return_counts=True)
+    wanted = np.cumsum(shares)[:-1] / np.sum(shares)
+    middle = (np.cumsum(counts) - counts / 2) / len(time)
+    return np.searchsorted(wanted, middle, side="right").astype(np.int8)[np.searchsorted(times, time)]
+
+
+def ranges(amounts: NDArray[Any]) -> NDArray[np.int8]:
+    """The tenth of its distribution that each amount (n,) is in, 0 to 9: what a split of amounts is stratified by."""
+    every = max(1, len(amounts) // MOST_FOR_QUANTILES)
+    edges = np.unique(np.quantile(amounts[::every], np.arange(1, 10) / 10))
+    return np.searchsorted(edges, amounts, side="right").astype(np.int8)
+
+
+def order(parts: Codes, count: int) -> NDArray[np.int64]:
+    """Rows in the order in which they are stored: part by part, in each as in the files; without those of part -1."""
+    return np.concatenate([np.flatnonzero(parts == part) for part in range(count)])
 
 
 def torn_groups(parts: Codes, groups: Codes | None) -> int:
     """How many groups have rows in more than one part; 0 without groups."""
     if groups is None:
         return 0
-    return len(np.unique(np.stack([groups, parts]), axis=1).T) - len(np.unique(groups))
+    of_both = groups.astype(np.int64) * (int(parts.max()) + 1) + parts
+    return len(np.unique(of_both)) - len(np.unique(groups))
 
 
-def check_disjoint(order: NDArray[np.int64], parts: Codes, groups: Codes | None) -> None:
-    """Raise ValueError when a row is stored twice or never, or a group has rows in two parts: a bug of ours."""
-    if not np.array_equal(np.sort(order), np.arange(len(parts))):
-        raise ValueError("the split does not hold each row exactly once")
-    if torn_groups(parts, groups):
-        raise ValueError("the split has a group on two sides")
-
-
-def _deal(strata: Codes, shares: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Deal each stratum's members, in random order, to the parts: each gets its share to within one."""
-    order = arrange(strata, rng)
-    sizes = np.bincount(strata)
-    starts = np.cumsum(sizes) - sizes
-    of_sorted = strata[order]
-    rank = np.arange(len(strata)) - starts[of_sorted]
-    ends = np.floor(np.outer(sizes, np.cumsum(shares)) + 0.5)
-    parts = np.empty(len(strata), np.int64)
-    parts[order] = (rank[:, None] >= ends[of_sorted][:, :-1]).sum(1)
+def _deal(strata: Codes, shares: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int8]:
+    """Deal each stratum's members at random to the parts: each gets its share to within one."""
+    parts = np.empty(len(strata), np.int8)
+    for stratum, size in enumerate(np.bincount(strata)):
+        ends = np.floor(size * np.cumsum(shares) + 0.5).astype(np.int64)
+        ends[-1] = size
+        dealt = np.repeat(np.arange(len(shares), dtype=np.int8), np.diff(ends, prepend=0))
+        parts[strata == stratum] = rng.permutation(dealt)
     return parts
 
 
 def _cut_groups(
     classes: Codes, shares: NDArray[np.float64], groups: Codes, rng: np.random.Generator
-) -> NDArray[np.int64]:
+) -> NDArray[np.int8]:
     """Whole groups to parts: alike groups (same rows of each class) in bulk, the rest one by one, largest first.
 
     The greedy rule is that of scikit-learn's StratifiedGroupKFold in spirit: a group goes where its classes are most
@@ -73,13 +83,14 @@ def _cut_groups(
     n_groups, n_classes = int(of_row.max()) + 1, int(classes.max()) + 1
     content = np.bincount(of_row * n_classes + classes, minlength=n_groups * n_classes).reshape(n_groups, n_classes)
     kinds, kind = np.unique(content, axis=0, return_inverse=True)
-    order = arrange(kind.ravel(), rng)
+    shuffled = rng.permutation(n_groups)
+    by_kind = shuffled[np.argsort(kind.ravel()[shuffled], kind="stable")]
     sizes = np.bincount(kind.ravel())
     rank = np.arange(n_groups) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     bulk = np.floor(np.outer(sizes, shares) + 1e-9).astype(np.int64)
     ends = np.cumsum(bulk, axis=1)[np.repeat(np.arange(len(kinds)), sizes)]
-    part = np.empty(n_groups, np.int64)
-    part[order] = (rank[:, None] >= ends).sum(1)
+    part = np.empty(n_groups, np.int8)
+    part[by_kind] = (rank[:, None] >= ends).sum(1)
 
     rest = np.flatnonzero(part == len(shares))
     held = bulk.T @ kinds.astype(np.float64)

@@ -1,48 +1,69 @@
 """What a table holds and how it is split, from its header and the few columns that decide it.
 
-Takes ``data`` of a recipe and a seed; gives the roles, classes, weights and the order in which rows are stored, facts
-for the planner, and every mistake found. Features are not read, but under ``missing: drop``, where they decide which
-rows there are.
+Takes ``data`` of a recipe and a seed; gives the roles, targets, weights and the part that each row is in, facts for the
+planner, and every mistake found. Features are not read, but under ``missing: drop``, where they decide which rows there
+are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import table_labels, table_read, table_roles, table_split
+from automl_phys import table_amounts, table_files, table_labels, table_read, table_roles, table_split
 from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Table
+from automl_phys.sections import AmountsTable, LabelledTable
+from automl_phys.table_files import Files
 from automl_phys.table_labels import Classes
-from automl_phys.table_read import Files
 from automl_phys.table_roles import Roles
+from automl_phys.table_view import CUT
 from automl_phys.values import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from automl_phys.sections import LabelledTable
-
 FEWEST_PER_CLASS = 5
 """Training rows that each class must have."""
+FEWEST_ROWS = 10
+"""Training rows that amounts must have."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted. ``values`` are class codes int32 (rows,) or amounts float32 (rows, t), called ``names``.
+
+    ``strata`` (rows,) are codes of what is to be alike in every part: the classes, or ranges of the first amount.
+    ``classes`` is without names where amounts are predicted.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[Any]
+    strata: NDArray[np.integer]
+    classes: Classes
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which row of the data stands where.
+    """In which part each row stands: ``parts`` int8 (rows,) counts the slices, -1 for a row that is not used.
 
-    ``order`` (n,) are rows of the data in stored order, ``ends`` where each slice (train, valid, test; with folds: fold
-    by fold, then test) ends in it, ``counts`` (slices, classes) the rows of each class in each slice.
+    Slices are train, valid, test; with folds: fold by fold, then test. ``counts`` (slices, strata) are the rows of each
+    stratum in each slice.
     """
 
-    order: NDArray[np.int64]
-    ends: tuple[int, ...]
+    parts: NDArray[np.int8]
     counts: NDArray[np.int64]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Where each slice ends in stored order."""
+        return tuple(int(end) for end in np.cumsum(self.counts.sum(1)))
 
     @property
     def rows(self) -> dict[Part, int]:
@@ -50,10 +71,21 @@ class Layout:
         train, valid, test = self.ends[-3:]
         return {"train": train, "valid": valid - train, "test": test - valid}
 
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """Rows of the data (n,) in the order in which they are stored: slice by slice, in each as in the files."""
+        return table_split.order(self.parts, len(self.counts))
+
+    @property
+    def names(self) -> list[str]:
+        """What the slices are called."""
+        folds = len(self.counts) - 1
+        return ["train", "valid", "test"] if folds == 2 else [*(f"fold {i + 1}" for i in range(folds)), "test"]
+
 
 @dataclass(frozen=True)
 class Survey:
-    """All that is known before the features are read. ``codes``, ``weight``, ``groups`` are (rows of the data,).
+    """All that is known before the features are read. ``weight``, ``groups`` are (rows of the data,).
 
     ``layout`` is None when a mistake stands in the way of splitting.
     """
@@ -61,9 +93,8 @@ class Survey:
     files: Files
     file_rows: tuple[int, ...]
     roles: Roles
-    classes: Classes
-    codes: NDArray[np.int32]
-    weight: NDArray[np.float64] | None
+    target: Target
+    weight: NDArray[np.float32] | None
     groups: NDArray[np.int32] | None
     layout: Layout | None
     folds: int
@@ -71,47 +102,61 @@ class Survey:
     mistakes: tuple[Mistake, ...]
 
 
-def survey(data: LabelledTable, folder: Path, seed: int) -> Survey:
+@dataclass(frozen=True)
+class Keys:
+    """The columns that decide a split, each (rows,) or None where there is none: groups, a part named by a column, the
+    time, which rows a cut keeps, and the file of each row."""
+
+    groups: NDArray[np.int32] | None = None
+    parts: NDArray[np.int8] | None = None
+    time: NDArray[np.float64] | None = None
+    kept: NDArray[np.bool_] | None = None
+    file: NDArray[np.int32] | None = None
+
+
+def survey(data: LabelledTable | AmountsTable, folder: Path, seed: int) -> Survey:
     """Look at a table. Raises DataError when its files cannot be read; other mistakes are in the result."""
-    files = table_read.find(data.path, data.builtin, folder)
+    files = table_files.of_recipe(data, folder)
     roles, notes, mistakes = table_roles.assign(data, files)
     kinds = files.header.columns
-    deciding = {role: c for role, c in roles.single.items() if kinds.get(c, "other") != "other"}
-    columns, file_rows = table_read.whole(files, list(dict.fromkeys(deciding.values())))
+    sound = {role: c for role, c in roles.single.items() if table_roles.is_read(role, kinds.get(c, "other"))}
+    like = "weight" if isinstance(data, AmountsTable) else "target"
+    targets = [c for c in roles.targets if table_roles.is_read(like, kinds.get(c, "other"))]
+    wanted = dict.fromkeys([*sound.values(), *targets, *([CUT] if CUT in kinds else [])])
+    columns, file_rows = table_read.whole(files, list(wanted))
     rows = sum(file_rows)
-    classes, codes = Classes((), {}, None), np.zeros(rows, np.int32)
-    weight: NDArray[np.float64] | None = None
-    groups: NDArray[np.int32] | None = None
-    if "target" in deciding:
-        classes, codes, found = table_labels.classes(columns[data.target], data)
+    target, found = _target(data, columns, targets)
+    mistakes += found
+    weight = None
+    if "weight" in sound:
+        weight, found = table_labels.weights(columns[sound["weight"]], sound["weight"])
         mistakes += found
-    if "weight" in deciding and kinds[deciding["weight"]] in table_roles.NUMERIC:
-        weight, found = table_labels.weights(columns[deciding["weight"]], deciding["weight"])
-        mistakes += found
-    if "group" in deciding:
-        groups, found = table_labels.groups(columns[deciding["group"]], deciding["group"])
-        mistakes += found
-    parts: NDArray[np.int64] | None = None
-    if "split.by" in deciding:
-        parts, found_parts = table_labels.parts(columns[deciding["split.by"]], deciding["split.by"])
-        mistakes += found_parts
+    keys, found = _keys(data, columns, sound, file_rows)
+    mistakes += found
     layout = None
     if not mistakes:
-        kept, dropped = complete_rows(data.missing, files, roles, rows)
+        complete, dropped = complete_rows(data.missing, files, roles, rows)
+        if keys.kept is not None:
+            dropped = [f"The cut leaves {keys.kept.sum()} of {rows} rows.", *dropped]
         notes += dropped
-        layout, mistakes = _lay_out(data, classes, codes, weight, groups, parts, kept, seed)
-    if len(classes.names) == 2 and data.signal is None and classes.signal is not None:
-        notes.append(f"The signal is '{classes.names[classes.signal]}', the last class; 'signal' says otherwise.")
-    return Survey(files, file_rows, roles, classes, codes, weight, groups, layout, data.split.folds or 0, tuple(notes),
+        used = complete if keys.kept is None else keys.kept if complete is None else complete & keys.kept
+        layout, mistakes = _lay_out(data, target, weight, keys, used, files.test, seed)
+    signal = target.classes.signal
+    if len(target.classes.names) == 2 and getattr(data, "signal", None) is None and signal is not None:
+        notes.append(f"The signal is '{target.classes.names[signal]}', the last class; 'signal' says otherwise.")
+    return Survey(files, file_rows, roles, target, weight, keys.groups, layout, data.split.folds or 0, tuple(notes),
                   tuple(mistakes))
 
 
 def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tuple[str, ...] = ()) -> Facts:
     """What the planner needs and people want to see."""
-    sizes = {"numbers": numbers, "categories": categories, "outputs": len(seen.classes.names),
-             "signal": int(seen.classes.signal is not None),
+    classes = seen.target.classes
+    sizes = {"numbers": numbers, "categories": categories, "outputs": len(classes.names) or len(seen.target.names),
+             "targets": 0 if classes.names else len(seen.target.names), "signal": int(classes.signal is not None),
              "weighted": int(seen.weight is not None), "folds": seen.folds}
-    tables = (table_roles.shown(seen.roles, seen.files.header.columns), _classes(seen, layout), _split(seen, layout))
+    tables = (table_roles.shown(seen.roles, seen.files.header.columns),
+              _classes(seen, layout) if classes.names else _amounts(seen, layout), _split(seen, layout),
+              *_sums_of_weights(seen, layout))
     return Facts("table", layout.rows, sizes, tables, seen.notes + notes)
 
 
@@ -121,92 +166,239 @@ def gaps(chunk: pa.Table, roles: Roles, values: NDArray[np.float32]) -> tuple[ND
     return ~np.isfinite(values), np.stack(missing, axis=1) if missing else np.zeros((len(values), 0), np.bool_)
 
 
-def complete_rows(missing: str, files: Files, roles: Roles, rows: int) -> tuple[NDArray[np.int64], list[str]]:
-    """Rows that are used: all, but under ``missing: drop`` only those with every feature, and a note that tells."""
+def complete_rows(
+    missing: str, files: Files, roles: Roles, rows: int
+) -> tuple[NDArray[np.bool_] | None, list[str]]:
+    """Which rows (rows,) are used, None for all: under ``missing: drop`` those with every feature; and a note."""
     if missing != "drop":
-        return np.arange(rows), []
+        return None, []
     complete = []
     for _, chunk in table_read.chunks(files, roles.numbers + roles.categories):
         number_gaps, category_gaps = gaps(chunk, roles, table_read.floats(chunk, roles.numbers))
         complete.append(~(number_gaps.any(1) | category_gaps.any(1)))
-    kept = np.flatnonzero(np.concatenate(complete))
-    lost = rows - len(kept)
+    kept = np.concatenate(complete)
+    lost = rows - int(kept.sum())
     return kept, [f"{lost} of {rows} rows are dropped: a feature is missing or not finite there."] if lost else []
 
 
+# ---------------------------------------------------------------- the columns that decide
+
+def _target(
+    data: LabelledTable | AmountsTable, columns: pa.Table, targets: list[str]
+) -> tuple[Target, list[Mistake]]:
+    rows = columns.num_rows
+    none = Classes((), {}, None)
+    if isinstance(data, AmountsTable):
+        if len(targets) < len(data.targets):
+            return Target(data.targets, np.zeros((rows, 1), np.float32), np.zeros(rows, np.int8), none), []
+        values, mistakes = table_amounts.amounts(columns, data)
+        strata = np.zeros(rows, np.int8) if mistakes else table_split.ranges(values[:, 0])
+        return Target(data.targets, values, strata, none), mistakes
+    names = (data.target_column,)
+    if not targets:
+        return Target(names, np.zeros(rows, np.int32), np.zeros(rows, np.int32), none), []
+    classes, codes, mistakes = table_labels.classes(columns[data.target_column], data)
+    return Target(names, codes, codes, classes), mistakes
+
+
+def _keys(
+    data: LabelledTable | AmountsTable, columns: pa.Table, sound: dict[str, str], file_rows: tuple[int, ...]
+) -> tuple[Keys, list[Mistake]]:
+    groups = parts = time = kept = file = None
+    mistakes: list[Mistake] = []
+    if "group" in sound:
+        groups, found = table_labels.groups(columns[sound["group"]], sound["group"])
+        mistakes += found
+    if "split.by" in sound:
+        parts, found = table_labels.parts(columns[sound["split.by"]], sound["split.by"])
+        mistakes += found
+    if "time" in sound:
+        time, found = table_amounts.times(columns[sound["time"]], sound["time"])
+        mistakes += found
+    if CUT in columns.column_names:
+        kept = columns[CUT].to_numpy()
+        if not kept.any():
+            mistakes.append(Mistake("no-rows-left", f"No row passes the cut '{data.cut}'.", "Loosen it.",
+                                    ("data", "cut")))
+    if data.split.by == "file" or data.split.test_file:
+        file = np.repeat(np.arange(len(file_rows), dtype=np.int32), file_rows)
+    return Keys(groups, parts, time, kept, file), mistakes
+
+
+# ---------------------------------------------------------------- the split
+
 def _lay_out(
-    data: LabelledTable, classes: Classes, codes: NDArray[np.int32], weight: NDArray[np.float64] | None,
-    groups: NDArray[np.int32] | None, named: NDArray[np.int64] | None, kept: NDArray[np.int64], seed: int,
+    data: LabelledTable | AmountsTable, target: Target, weight: NDArray[np.float32] | None, keys: Keys,
+    used: NDArray[np.bool_] | None, test_files: int, seed: int,
 ) -> tuple[Layout | None, list[Mistake]]:
     """The split, and what is wrong with it."""
-    if not len(kept):
+    if used is not None and not used.any():
         return None, [Mistake("no-rows-left", "Every row has a feature that is missing or not finite.",
                               "Exclude the columns with gaps, or use 'missing: median'.", ("data", "missing"))]
-    split, rng = data.split, np.random.default_rng(seed)
-    folds = split.folds or 0
-    shares = [(1 - split.test) / folds] * folds + [split.test] if folds else [split.train, split.valid, split.test]
-    of_kept = None if groups is None else groups[kept]
-    parts = table_split.cut(codes[kept], shares, of_kept, rng) if named is None else named[kept]
-    torn = table_split.torn_groups(parts, of_kept)
+    folds = data.split.folds or 0
+    together = keys.file if data.split.by == "file" else keys.groups
+    parts = _parts(data, target.strata, keys, used, test_files, seed)
+    if keys.file is not None and data.split.by == "file" and (few := _few_files(keys.file, folds, test_files)):
+        return None, [few]
+    placed, grouped = (parts, together) if used is None or together is None else (parts[used], together[used])
+    torn = table_split.torn_groups(placed, grouped)
     if torn:
         return None, [Mistake("group-on-two-sides", f"{torn} groups have rows in more than one part.",
                               "Put each group's rows into one part.", ("data", "split", "by"))]
-    order = table_split.arrange(parts, rng)
-    table_split.check_disjoint(order, parts, of_kept)
-    n_classes = len(classes.names)
-    counts = np.bincount(parts * n_classes + codes[kept], minlength=len(shares) * n_classes).reshape(-1, n_classes)
-    layout = Layout(kept[order], tuple(int(end) for end in np.cumsum(counts.sum(1))), counts)
-    return layout, _thin(layout, classes) + _weightless(layout, classes, codes, weight)
+    slices, n_strata = folds + 1 if folds else 3, max(int(target.strata.max()) + 1, len(target.classes.names))
+    held = parts.astype(np.int64) * n_strata + target.strata
+    counts = np.bincount(held if used is None else held[used], minlength=slices * n_strata).reshape(-1, n_strata)
+    layout = Layout(parts, counts)
+    return layout, [*_thin(layout, target), *_weightless(layout, target, weight)]
 
 
-def _thin(layout: Layout, classes: Classes) -> list[Mistake]:
-    """Classes with too few rows to train on, or none to judge by."""
-    train = layout.counts[:-2].sum(0)
-    few = [f"{name} ({n})" for name, n in zip(classes.names, train, strict=True) if n < FEWEST_PER_CLASS]
+def _parts(
+    data: LabelledTable | AmountsTable, strata: NDArray[np.integer], keys: Keys, used: NDArray[np.bool_] | None,
+    test_files: int, seed: int,
+) -> NDArray[np.int8]:
+    """The part (rows,) of each row, -1 for those that are not used."""
+    split, folds = data.split, data.split.folds or 0
+    if keys.parts is not None:
+        parts = keys.parts.copy()
+        if used is not None:
+            parts[~used] = -1
+        return parts
+    shares = [(1 - split.test_share) / folds] * folds if folds else [split.train, split.valid]
+    fresh = np.zeros(len(strata), np.bool_)
+    if test_files and keys.file is not None:
+        fresh = keys.file > keys.file[-1] - test_files
+    else:
+        shares.append(split.test_share)
+    known = ~fresh if used is None else used & ~fresh
+    every = bool(known.all())
+
+    def those(column: NDArray[Any] | None) -> NDArray[Any] | None:
+        return column if every or column is None else column[known]
+
+    chosen = strata if every else strata[known]
+    if split.by == "time" and keys.time is not None:
+        cut = table_split.by_time(keys.time if every else keys.time[known], shares)
+    else:
+        together = keys.file if split.by == "file" else keys.groups
+        cut = table_split.cut(chosen, shares, those(together), np.random.default_rng(seed))
+    if every:
+        return cut
+    parts = np.full(len(strata), -1, np.int8)
+    parts[known] = cut
+    parts[fresh if used is None else fresh & used] = len(shares)
+    return parts
+
+
+def _few_files(file: NDArray[np.int32], folds: int, test_files: int) -> Mistake | None:
+    """Fewer files than parts: whole files cannot fill them."""
+    there, wanted = int(file[-1]) + 1, (folds or 2) + (test_files or 1)
+    if there >= wanted:
+        return None
+    return Mistake("too-few-files", f"There are {there} files to be put into {wanted} parts.",
+                   "Split by 'random' or 'group', or give more files.", ("data", "split", "by"))
+
+
+def _thin(layout: Layout, target: Target) -> list[Mistake]:
+    """Classes with too few rows to train on, or none to judge by; too few rows at all."""
+    if not target.classes.names:
+        empty = [name for name, n in zip(layout.names, layout.counts.sum(1), strict=True) if not n]
+        if empty:
+            return [Mistake("empty-part", f"There is no row in {table_roles.listed(empty)}.",
+                            "Give this part a larger share, use fewer folds, or smaller groups.", ("data", "split"))]
+        if layout.rows["train"] < FEWEST_ROWS:
+            return [Mistake("too-few-rows", f"There are {layout.rows['train']} training rows; {FEWEST_ROWS} are the "
+                            "least.", "Give more rows, or a larger share to 'train'.", ("data",))]
+        return []
+    names, train = target.classes.names, layout.counts[:-2].sum(0)
+    few = [f"{name} ({n})" for name, n in zip(names, train, strict=True) if n < FEWEST_PER_CLASS]
     if few:
         return [Mistake("too-few-rows", f"Too few training rows of class {table_roles.listed(few)}: each needs "
                         f"{FEWEST_PER_CLASS}.", "Give more rows, a larger share to 'train', or leave rare classes out.",
                         ("data",))]
-    slices = _slice_names(layout)
-    return [Mistake("class-missing-from-split", f"Class '{classes.names[j]}' has no row in {slices[i]}.",
+    return [Mistake("class-missing-from-split", f"Class '{names[j]}' has no row in {layout.names[i]}.",
                     "Give this part a larger share, use fewer folds, or smaller groups.", ("data", "split"))
             for i, j in np.argwhere(layout.counts == 0)]
 
 
-def _weightless(
-    layout: Layout, classes: Classes, codes: NDArray[np.int32], weight: NDArray[np.float64] | None
-) -> list[Mistake]:
+def _weightless(layout: Layout, target: Target, weight: NDArray[np.float32] | None) -> list[Mistake]:
     if weight is None:
         return []
-    train = layout.order[: layout.ends[-3]]
-    sums = np.bincount(codes[train], weight[train], len(classes.names))
-    return [Mistake("bad-weights", f"All training rows of class '{name}' have weight 0.",
-                    "Give them weight, or leave the class out.", ("data", "weight"))
-            for name, total in zip(classes.names, sums, strict=True) if total <= 0]
+    sums = _sums(layout, target, weight)
+    train = sums[:-2].sum(0)
+    if not target.classes.names:
+        return [] if train.sum() > 0 else [Mistake("bad-weights", "The weights of the training rows sum to 0 or less.",
+                                                   "Give other weights, or more rows.", ("data", "weight"))]
+    return [Mistake("bad-weights", f"The weights of class '{name}' sum to {total:.4g} in the training rows.",
+                    "A class needs weight to count: give more of its rows, or leave it out.", ("data", "weight"))
+            for name, total in zip(target.classes.names, train, strict=True) if total <= 0]
 
 
-def _slice_names(layout: Layout) -> list[str]:
-    folds = len(layout.ends) - 1
-    return ["train", "valid", "test"] if folds == 2 else [*(f"fold {i + 1}" for i in range(folds)), "test"]
+def _sums(layout: Layout, target: Target, weight: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The sum of weights of each stratum in each slice (slices, strata)."""
+    slices, n_strata = layout.counts.shape
+    # rows that are not used come first
+    held: NDArray[np.int64] = (layout.parts.astype(np.int64) + 1) * n_strata + target.strata
+    sums = np.bincount(held, weight, (slices + 1) * n_strata).reshape(-1, n_strata)[1:]
+    return sums.astype(np.float64, copy=False)
 
+
+# ---------------------------------------------------------------- for people
 
 def _classes(seen: Survey, layout: Layout) -> Table:
-    weight = np.ones(len(seen.codes)) if seen.weight is None else seen.weight
-    codes, weight = seen.codes[layout.order], weight[layout.order]
-    n = len(seen.classes.names)
-    counts, sums, squares = (np.bincount(codes, w, n) for w in (np.ones(len(codes)), weight, weight**2))
+    names, signal = seen.target.classes.names, seen.target.classes.signal
+    counts = layout.counts.sum(0)
+    weight = np.ones(len(layout.parts), np.float32) if seen.weight is None else seen.weight
+    sums, squares = (_sums(layout, seen.target, w).sum(0) for w in (weight, weight**2))
     rows = tuple(
-        (name + (" (signal)" if i == seen.classes.signal else ""), int(counts[i]), float(sums[i]),
+        (name + (" (signal)" if i == signal else ""), int(counts[i]), float(sums[i]),
          float(sums[i] ** 2 / squares[i]) if squares[i] else 0.0)
-        for i, name in enumerate(seen.classes.names))
-    effective = "Effective rows: (Σw)²/Σw², the unweighted rows that would fluctuate as much."
+        for i, name in enumerate(names))
     return Table("Classes", ("class", "rows", "sum of weights", "effective rows"), rows,
-                 "" if seen.weight is None else effective)
+                 "" if seen.weight is None else _EFFECTIVE)
+
+
+_EFFECTIVE = "Effective rows: (Σw)²/Σw², the unweighted rows that would fluctuate as much."
+
+
+def _amounts(seen: Survey, layout: Layout) -> Table:
+    used = layout.parts >= 0
+    weight = np.ones(len(used), np.float32) if seen.weight is None else seen.weight
+    w = np.where(used, weight, 0).astype(np.float64)
+    effective = float(w.sum() ** 2 / (w**2).sum())
+    rows = []
+    for j, name in enumerate(seen.target.names):
+        values = seen.target.values[:, j]
+        mean = float(np.average(values, weights=w))
+        spread = float(np.sqrt(max(0.0, np.average((values - mean) ** 2, weights=w))))
+        rows.append((name, int(used.sum()), effective, mean, spread, float(values[used].min()),
+                     float(values[used].max())))
+    return Table("Targets", ("target", "rows", "effective rows", "mean", "standard deviation", "least", "greatest"),
+                 tuple(rows), "" if seen.weight is None else _EFFECTIVE)
 
 
 def _split(seen: Survey, layout: Layout) -> Table:
+    classes = seen.target.classes.names
     rows: list[tuple[str | int | float | None, ...]] = [
-        (name, *(int(n) for n in counts), int(counts.sum()))
-        for name, counts in zip(_slice_names(layout), layout.counts, strict=True)]
+        (name, *(int(n) for n in counts if classes), int(counts.sum()))
+        for name, counts in zip(layout.names, layout.counts, strict=True)]
     group = f" and no value of '{seen.roles.single['group']}'" if "group" in seen.roles.single else ""
-    return Table("Split", ("part", *seen.classes.names, "all"), tuple(rows), f"No row{group} is on two sides.")
+    return Table("Split", ("part", *classes, "all"), tuple(rows), f"No row{group} is on two sides.")
+
+
+def _sums_of_weights(seen: Survey, layout: Layout) -> tuple[Table, ...]:
+    """What a cut and the split did to the sum of weights of each class; nothing where neither can do anything."""
+    if seen.weight is None and (layout.parts >= 0).all() and not seen.files.test and seen.groups is None:
+        return ()
+    weight = np.ones(len(layout.parts), np.float32) if seen.weight is None else seen.weight
+    strata = seen.target.strata if seen.target.classes.names else np.zeros(len(weight), np.int8)
+    names = seen.target.classes.names or ("all",)
+    whole, squares = (np.bincount(strata, w, len(names)) for w in (weight, weight**2))
+    sums = _sums(layout, seen.target, weight)
+    if not seen.target.classes.names:
+        sums = sums.sum(1, keepdims=True)
+    parts = np.stack([sums[:-2].sum(0), sums[-2], sums[-1]])
+    rows: tuple[tuple[str | float, ...], ...] = tuple(
+        (name, float(whole[k]), float(sums[:, k].sum()), *(float(part) for part in parts[:, k]), float(squares[k]))
+        for k, name in enumerate(names))
+    return (Table("Sums of weights", ("class", "in the files", "after cut", "train", "valid", "test", "sum of squares"),
+                  rows),)

@@ -18,6 +18,9 @@ from automl_phys.registry import closest, did_you_mean
 
 WIDTH = 80
 
+_TOLD = Mistake("told", "")
+"""Stands for what a broken rule tells better than the type of the value does."""
+
 
 def mistakes(
     error: ValidationError, model: type[BaseModel], given: Any, at: Key = (), owner: str | None = None
@@ -43,6 +46,7 @@ def mistakes(
             missing[path] = Mistake("missing-key", f"'{dotted((*at, *path))}' is missing.",
                                     f"Add it: {text[:1].lower()}{text[1:]}", (*at, *path))
         elif one["type"] == "rules":
+            found[path] = _TOLD
             for key, text, remedy in one["ctx"]["broken"]:
                 rules.append(Mistake("bad-section", text, remedy, (*at, *path, key) if key else (*at, *path)))
         elif one["type"] == "string_pattern_mismatch":
@@ -54,7 +58,7 @@ def mistakes(
     meant = {(*path[:-1], closest(str(path[-1]), [str(key) for key in _allowed(schema, path[:-1])]))
              for path, mistake in found.items() if mistake.code == "unknown-key"}
     inside = {path[:n] for path in found for n in range(len(path))}  # a wrong item makes its list wrong: told once
-    return [*(mistake for path, mistake in found.items() if path not in inside),
+    return [*(mistake for path, mistake in found.items() if path not in inside and mistake is not _TOLD),
             *(mistake for path, mistake in missing.items() if path not in meant), *rules]
 
 

@@ -10,16 +10,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from automl_phys import registry, table_read
+from automl_phys import registry, table_files, table_read
+from automl_phys.contracts import Location
 from automl_phys.errors import DataError
+from automl_phys.sections import PointsData
 
 TABLE = pa.table({"x": [1.5, None, -2.0], "n": [1, 2, 3], "flag": [True, False, True], "name": ["a", None, "ü"]})
 CSV = "x,n,flag,name\n1.5,1,true,a\n,2,false,\n-2.0,3,true,ü\n"
 
 
+def find(path, builtin, folder):
+    return table_files.of_recipe(PointsData(path=path, builtin=builtin), folder)
+
+
 def mistakes(folder, path=None, builtin=None):
     with pytest.raises(DataError) as caught:
-        files = table_read.find(path, builtin, folder)
+        files = find(path, builtin, folder)
         table_read.whole(files, list(files.header.columns))
     return caught.value.mistakes
 
@@ -40,7 +46,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["jets.parquet", "jets.csv", "jets.csv.gz", "jets.tsv", "jets.tsv.gz"])
 def test_every_format_gives_the_same_table(folder, name):
-    files = table_read.find(name, None, folder)
+    files = find(name, None, folder)
     assert files.header.columns == {"x": "number", "n": "number", "flag": "flag", "name": "text"}
     table, rows = table_read.whole(files, ["name", "x", "n", "flag"])
     assert rows == (3,)
@@ -54,14 +60,14 @@ def test_every_format_gives_the_same_table(folder, name):
 
 @pytest.mark.parametrize(("name", "number"), [("breast_cancer", 30), ("digits", 64), ("iris", 4), ("wine", 13)])
 def test_built_in_sets_have_clean_names_and_a_text_target(name, number, tmp_path):
-    columns = table_read.find(None, name, tmp_path).header.columns
+    columns = find(None, name, tmp_path).header.columns
     assert sum(kind == "number" for kind in columns.values()) == number
     assert columns["target"] == "text"
     assert not any(mark in column for column in columns for mark in " /()")
 
 
 def test_the_jets_are_as_described(tmp_path):
-    files = table_read.find(None, "jets", tmp_path)
+    files = find(None, "jets", tmp_path)
     assert files.header.rows == 40_000
     table, _ = table_read.whole(files, ["label", "weight", "pt"])
     codes, names = table_read.texts(table["label"])
@@ -77,7 +83,7 @@ def test_globs_and_lists_are_read_in_order(folder):
     for i in (2, 1):
         pq.write_table(pa.table({"x": [float(i)] * i}), folder / f"part{i}.parquet")
     for path in ("part*.parquet", ["part1.parquet", "part2.parquet"], [str(folder / "part?.parquet"), "part1.parquet"]):
-        table, rows = table_read.whole(table_read.find(path, None, folder), ["x"])
+        table, rows = table_read.whole(find(path, None, folder), ["x"])
         assert (table["x"].to_pylist(), rows) == ([1.0, 2.0, 2.0], (1, 2))
 
 
@@ -93,7 +99,7 @@ def test_files_that_cannot_be_used_are_all_named_at_once(folder):
     (folder / "empty.csv").touch()
     (folder / "notes.txt").write_text("hello")
     assert code(folder, ["empty.csv", "notes.txt", "absent.csv", "*.root"]) == [
-        "missing-file", "glob-matches-nothing", "empty-file", "unknown-format"]
+        "empty-file", "unknown-format", "missing-file", "glob-matches-nothing"]
 
 
 @pytest.mark.parametrize("name", ["jets.parquet", "jets.csv.gz"])
@@ -153,4 +159,4 @@ def test_peek_at_parquet_reads_the_footer_only(folder):
     content = bytearray(path.read_bytes())
     content[4:-2000] = os.urandom(len(content) - 2004)
     path.write_bytes(content)
-    assert registry.load("sources", "parquet").peek(path).rows == 100_000
+    assert registry.load("sources", "parquet").peek(Location(path)).rows == 100_000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl_phys.table_split import arrange, check_disjoint, cut
+from automl_phys.table_split import by_time, cut, order, ranges, torn_groups
 
 SHARES = [0.6, 0.2, 0.2]
 
@@ -57,17 +57,32 @@ def test_the_split_follows_from_the_seed():
     assert not np.array_equal(first, other)
 
 
-def test_rows_are_stored_part_by_part_and_shuffled_inside():
-    parts = np.repeat([2, 0, 1], 50)
-    order = arrange(parts, np.random.default_rng(0))
-    assert np.array_equal(parts[order], np.repeat([0, 1, 2], 50))
-    assert not np.array_equal(order, np.argsort(parts, kind="stable"))
+def test_rows_are_stored_part_by_part_as_they_stand_in_the_files():
+    parts = np.array([2, 0, 1, -1, 0, 2])
+    assert np.array_equal(order(parts, 3), [1, 4, 2, 0, 5])
 
 
-def test_a_broken_split_is_noticed():
+def test_groups_in_two_parts_are_counted():
     parts = np.array([0, 0, 1, 1])
-    check_disjoint(np.array([1, 0, 3, 2]), parts, np.array([7, 7, 8, 8]))
-    with pytest.raises(ValueError, match="exactly once"):
-        check_disjoint(np.array([0, 0, 3, 2]), parts, None)
-    with pytest.raises(ValueError, match="group"):
-        check_disjoint(np.arange(4), parts, np.array([7, 7, 7, 8]))
+    assert torn_groups(parts, np.array([7, 7, 8, 8])) == torn_groups(parts, None) == 0
+    assert torn_groups(parts, np.array([7, 8, 7, 8])) == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 50), min_size=5, max_size=200))
+def test_no_time_is_in_two_parts_and_none_goes_back(times):
+    time = np.array(times, float)
+    parts = by_time(time, SHARES)
+    for part in (0, 1):
+        before, after = time[parts == part], time[parts > part]
+        assert not len(before) or not len(after) or before.max() < after.min()
+
+
+def test_a_split_by_time_meets_its_shares():
+    assert np.bincount(by_time(np.random.default_rng(0).permutation(1000) * 1.0, SHARES)).tolist() == [600, 200, 200]
+
+
+def test_amounts_are_stratified_by_tenths():
+    amounts = np.random.default_rng(0).exponential(size=5000)
+    assert np.bincount(ranges(amounts)) == pytest.approx(500, abs=2)
+    assert len(set(ranges(np.array([1.0, 1, 1, 2])))) == 2
