@@ -2,7 +2,8 @@
 
 Takes samples (:class:`automl_phys.metrics.Sample`) and a seed. Rows are drawn again by giving each a Poisson count of
 mean 1, the bootstrap for weighted events; two models are compared on the same draws. Replicates are made in chunks, so
-that memory stays bounded. Where a count is all there is, the interval is the binomial one.
+that memory stays bounded. Where a count is all there is, the interval is the binomial one. Negative weights are drawn
+as they are; replicates whose sums are not positive give nothing, and the note says how many those were.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from automl_phys import measures
 from automl_phys.exhibits import Estimate
 from automl_phys.metrics import Sample, Weighted, evaluate, value
-from automl_phys.ranking import MIN_BACKGROUND, Floats, smallest_fpr
+from automl_phys.ranking import MIN_BACKGROUND, Floats
 from automl_phys.values import Direction
 
 REPLICATES = 200
@@ -23,6 +24,7 @@ CELLS = 4_000_000
 """Rows times classes times replicates held at once: some 200 MB at the worst."""
 TAIL = 0.16
 """Probability left out on each side of an interval."""
+NOT_TOLD = "the background that passes is less than its error, weights of both signs cancelling"
 
 _POISSON = np.searchsorted(np.cumsum([exp(-1) / factorial(k) for k in range(9)]),
                            (np.arange(65536) + 0.5) / 65536).astype(np.float64)
@@ -41,7 +43,10 @@ def estimates(names: Sequence[str], judged: Sample, seed: int, replicates: int =
 
 
 def gain(objective: str, better: Sample, baseline: Sample, seed: int, replicates: int = REPLICATES) -> Estimate:
-    """By how much ``better`` beats ``baseline`` in the objective, positive is better, on the same rows and draws."""
+    """By how much ``better`` beats ``baseline`` in the objective, positive is better, on the same rows and draws; NaN
+    where negative weights leave it undefined. Raises as :func:`automl_phys.metrics.value` does."""
+    if better.signed and not all(np.isfinite(_whole(objective, one)) for one in (better, baseline)):
+        return _undefined(better)
     sign = 1.0 if measures.find(objective)[0].direction == "maximize" else -1.0
     differences = [sign * (evaluate(objective, a) - evaluate(objective, b))
                    for a, b in zip(draws(better, seed, replicates), draws(baseline, seed, replicates), strict=True)]
@@ -60,12 +65,18 @@ def band(curve: Callable[[Weighted], Floats], judged: Sample, seed: int,
 
 def draws(judged: Sample, seed: int, replicates: int) -> Iterator[Weighted]:
     """Bootstrap replicates of a sample, some at a time; the same for samples of the same shape and seed."""
-    rng = np.random.default_rng(seed)
     rows = len(judged.target)
-    chunk = max(1, CELLS // max(1, rows * judged.classes))
+    for drawn in counts(rows, seed, replicates, max(1, CELLS // max(1, rows * judged.classes))):
+        yield Weighted(judged, drawn)
+
+
+def counts(rows: int, seed: int, replicates: int, chunk: int) -> Iterator[Floats]:
+    """How often each row is drawn, (R, rows), ``chunk`` replicates at a time; the numbers do not depend on the
+    chunk."""
+    rng = np.random.default_rng(seed)
     for start in range(0, replicates, chunk):
         numbers = rng.integers(0, 65536, (min(chunk, replicates - start), rows), dtype=np.uint16)
-        yield Weighted(judged, _POISSON[numbers])
+        yield _POISSON[numbers]
 
 
 def percentiles(replicates: Floats) -> tuple[Floats, Floats]:
@@ -100,7 +111,7 @@ def better(direction: Direction, one: float, other: float) -> bool:
 
 def _estimate(name: str, judged: Sample, middle: float, replicates: Floats) -> Estimate:
     if not np.isfinite(middle):
-        return Estimate(nan, nan, nan, "undefined on these rows")
+        return _undefined(judged)
     if name == "accuracy" and judged.equal_weights:
         return Estimate(middle, *wilson(middle, len(judged.target)), "binomial (Wilson)")
     if name == "recall" and judged.equal_weights and judged.signal is not None:
@@ -111,20 +122,41 @@ def _estimate(name: str, judged: Sample, middle: float, replicates: Floats) -> E
     if name in ("max_sic", "asimov_significance") and not judged.ranking(judged.positive).allowed[:-1].any():
         note = f"nothing cut: no threshold leaves {MIN_BACKGROUND:g} effective background events"
     low, high = (float(end) for end in percentiles(replicates))
-    return Estimate(middle, low, high, note)
+    return Estimate(middle, low, high, note + _lost(judged, replicates))
+
+
+def _whole(name: str, judged: Sample) -> float:
+    return float(evaluate(name, Weighted(judged, np.ones((1, len(judged.target)))))[0])
+
+
+def _undefined(judged: Sample) -> Estimate:
+    why = ": the weights of a class add up to 0 or less" if judged.weightless else ""
+    return Estimate(nan, nan, nan, f"undefined on these rows{why}")
+
+
+def _lost(judged: Sample, replicates: Floats) -> str:
+    """What to add to the note where negative weights leave replicates without a value."""
+    lost = float(np.isnan(replicates).mean())
+    if not judged.signed or lost == 0:
+        return ""
+    return f"; undefined in {lost:.1%} of the replicates, weights adding up to 0 or less"
 
 
 def _of_background(name: str, judged: Sample, middle: float, replicates: Floats) -> Estimate:
     """FPR or rejection: the bootstrap knows nothing of events that did not pass, so few of them are counted instead."""
     rejection = name.startswith("rejection@")
     fpr = 1 / middle if rejection else middle
-    trials = judged.ranking(judged.positive).effective
-    if rejection and fpr <= smallest_fpr(trials) * (1 + 1e-9):
-        return Estimate(middle, middle, inf, "lower limit at 68 % CL: at most one background event passes")
-    if fpr * trials < MIN_BACKGROUND:
-        low, high = clopper_pearson(fpr, trials)
-        note = f"binomial (Clopper-Pearson): {fpr * trials:.1f} effective background events pass"
+    ranking, point = judged.ranking(judged.positive), np.array([measures.find(name)[1]])
+    least, passing = ranking.smallest_fprs(point)[0], float(ranking.passing(np.array([fpr]), point)[0])
+    low, high = (float(end) for end in percentiles(replicates))
+    if rejection and fpr <= least * (1 + 1e-9):
+        what = NOT_TOLD if ranking.signed else "at most one background event passes"
+        return Estimate(middle, middle, inf, f"lower limit at 68 % CL: {what}")
+    if ranking.signed and passing < 1:  # not a fraction of anything, and perhaps negative
+        return Estimate(middle, low, max(high, least), f"bootstrap: {NOT_TOLD}")
+    if passing < MIN_BACKGROUND and fpr <= 1:
+        low, high = clopper_pearson(fpr, passing / fpr if ranking.signed else ranking.effective)
+        note = f"binomial (Clopper-Pearson): {passing:.1f} effective background events pass"
         low, high = (1 / high, 1 / low if low > 0 else inf) if rejection else (low, high)
         return Estimate(middle, low, high, note)
-    low, high = (float(end) for end in percentiles(replicates))
-    return Estimate(middle, low, high, "bootstrap")
+    return Estimate(middle, low, high, "bootstrap" + _lost(judged, replicates))

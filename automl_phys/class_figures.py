@@ -23,7 +23,7 @@ from automl_phys.curves import (
 )
 from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.metrics import Sample
-from automl_phys.ranking import MIN_BACKGROUND, Floats, smallest_fpr
+from automl_phys.ranking import MIN_BACKGROUND, Floats
 
 OUTPUT_EDGES: Floats = np.linspace(0.0, 1.0, 31)
 MOST_CLASSES = 10
@@ -58,9 +58,9 @@ def rejection(judged: Mapping[str, Sample], name: str, seed: int, against: str =
     series = []
     for model, one in judged.items():
         middle, low, high = bootstrap.band(partial(fpr_along, positive=one.positive), one, seed)
-        floor = smallest_fpr(one.ranking(one.positive).effective)
+        floor = one.ranking(one.positive).smallest_fprs(EFFICIENCIES)
         shown = middle > floor
-        ends = [1 / np.maximum(v[shown], floor) for v in (middle, high, low)]
+        ends = [1 / np.maximum(v[shown], floor[shown]) for v in (middle, high, low)]
         series.append(_line(model, EFFICIENCIES[shown], ends))
     rest = against or "the rest"
     return Figure(f"rejection-{slug(against)}" if against else "rejection", f"Rejection of {rest}, signal {name}", "xy",
@@ -74,7 +74,7 @@ def significance(judged: Mapping[str, Sample], name: str, seed: int) -> Figure:
     series = [Series("no cut", "line", (0.0, 1.0), (1.0, 1.0), muted=True)]
     for model, one in judged.items():
         middle, low, high = bootstrap.band(partial(fpr_along, positive=one.positive), one, seed)
-        shown = middle * one.ranking(one.positive).effective >= MIN_BACKGROUND
+        shown = one.ranking(one.positive).passing(middle, EFFICIENCIES) >= MIN_BACKGROUND
         ends = [EFFICIENCIES[shown] / np.sqrt(np.maximum(v[shown], 1e-12)) for v in (middle, high, low)]
         series.append(_line(model, EFFICIENCIES[shown], ends))
     return Figure("sic", "Significance improvement", "xy", Axis(f"Signal efficiency (TPR), {name}", low=0, high=1),
@@ -86,12 +86,19 @@ def significance(judged: Mapping[str, Sample], name: str, seed: int) -> Figure:
 def confusion(cells: Floats, classes: Sequence[str]) -> tuple[Figure, Figure]:
     """Confusion matrix (K, K) of weights, and normalised by row."""
     true, predicted = (Axis(label, categories=tuple(classes)) for label in ("True class", "Predicted class"))
-    sums = cells.sum(axis=1, keepdims=True)
-    rates = np.divide(cells, sums, out=np.zeros_like(cells), where=sums != 0)
     return (Figure("confusion-counts", "Confusion matrix", "matrix", predicted, true,
                    matrix=tuple(_row(r) for r in cells), caption="Sums of the weights of test rows."),
             Figure("confusion-rates", "Confusion matrix, normalised by true class", "matrix", predicted, true,
-                   matrix=tuple(_row(r) for r in rates), caption="Each row adds up to 1; the diagonal is the recall."))
+                   matrix=tuple(_row(r) for r in rates(cells)),
+                   caption="Each row adds up to 1; the diagonal is the recall."))
+
+
+def rates(cells: Floats) -> Floats:
+    """Weights by true and predicted class (…, K, K) as fractions of each true class; zeros for one that is not there,
+    NaN for one whose weights add up to less than 0."""
+    sums = cells.sum(axis=-1, keepdims=True)
+    fractions: Floats = np.divide(cells, sums, out=np.zeros_like(cells), where=sums > 0)
+    return np.where(sums < 0, np.nan, fractions)
 
 
 def outputs(train: Sample, test: Sample, classes: Sequence[str], note: str) -> tuple[Figure, ...]:

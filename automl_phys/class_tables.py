@@ -10,7 +10,7 @@ from math import isfinite
 
 import numpy as np
 
-from automl_phys import bootstrap, leaderboard
+from automl_phys import bootstrap, class_figures, leaderboard
 from automl_phys.class_figures import MOST_CLASSES, OUTPUT_EDGES, kinds
 from automl_phys.curves import compare, threshold_at
 from automl_phys.exhibits import Estimate, Score, Table
@@ -57,9 +57,7 @@ def by_class(one: Sample, classes: Sequence[str], seed: int) -> Table:
 def confusion(one: Sample, classes: Sequence[str], seed: int) -> Table:
     """Fractions of each true class by predicted class."""
     def rates(rows: Weighted) -> Floats:
-        sums = rows.confusion.sum(axis=2, keepdims=True)
-        fractions: Floats = np.divide(rows.confusion, sums, out=np.zeros_like(rows.confusion), where=sums != 0)
-        return fractions.reshape(len(sums), -1)
+        return class_figures.rates(rows.confusion).reshape(len(rows.confusion), -1)
 
     ends = zip(*bootstrap.band(rates, one, seed), strict=True)
     cells = np.array([estimate(Estimate(float(v), float(a), float(b))) for v, a, b in ends]).reshape(len(classes), -1)

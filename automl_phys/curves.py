@@ -33,10 +33,13 @@ def fpr_along(rows: Weighted, positive: int) -> Floats:
 
 
 def threshold_at(judged: Sample, positive: int, efficiency: float) -> float:
-    """The largest score above (or at) which at least this fraction of the signal lies."""
+    """The largest score above (or at) which at least this fraction of the signal lies; NaN without signal."""
     ranking = judged.ranking(positive)
-    passed = np.maximum.accumulate(np.cumsum(ranking.signal)[ranking.ends])
-    return float(ranking.scores[np.searchsorted(passed, efficiency * passed[-1] * (1 - 1e-12))])
+    passed = np.cumsum(ranking.signal)[ranking.ends]
+    if passed[-1] <= 0:
+        return nan
+    reached = np.searchsorted(np.maximum.accumulate(passed), efficiency * passed[-1] * (1 - 1e-12))
+    return float(ranking.scores[reached])
 
 
 @dataclass(frozen=True)
@@ -55,20 +58,27 @@ def reliability(judged: Sample) -> Reliability:
     """Reliability curve; intervals are binomial (Wilson) with the effective number of events of each bin.
 
     χ² compares what was found with what was said, with the variance p (1 - p) Σ w² that it says itself (Spiegelhalter's
-    idea, by bins).
+    idea, by bins). With negative weights fractions are no binomial ones: the variances are Σ w² (y - f)² / (Σ w)² about
+    what was found, if that is wider, and Σ w² (y - p)² in χ². Bins whose weights add up to 0 or less are left out.
     """
     from scipy.special import chdtrc
 
     c, w = judged.calibration, judged.weight
     weight = np.bincount(c.bins, w, CALIBRATION_BINS).astype(np.float64)
     there = weight > 0
-    said, found, variance = (np.bincount(c.bins, v, CALIBRATION_BINS)[there]
-                             for v in (w * c.said, w * c.hit, w**2 * c.said * (1 - c.said)))
+    chance = w**2 * (c.hit - c.said) ** 2 if judged.signed else w**2 * c.said * (1 - c.said)
+    said, found, variance = (np.bincount(c.bins, v, CALIBRATION_BINS)[there] for v in (w * c.said, w * c.hit, chance))
     trials = effective(weight, np.bincount(c.bins, w**2, CALIBRATION_BINS).astype(np.float64))[there]
     chi2 = float(((found - said) ** 2 / np.maximum(variance, 1e-300)).sum())
     weight = weight[there]
-    ends = np.array([wilson(min(max(f, 0.0), 1.0), n) for f, n in zip(found / weight, trials, strict=True)])
-    return Reliability(said / weight, found / weight, ends[:, 0], ends[:, 1], float(chdtrc(len(weight), chi2)))
+    share = found / weight
+    ends = [wilson(min(max(f, 0.0), 1.0), n) for f, n in zip(share, trials, strict=True)]
+    low, high = np.array(ends).reshape(-1, 2).T
+    if judged.signed:
+        missed, hit = (np.bincount(c.bins, w**2 * y, CALIBRATION_BINS)[there] for y in (1 - c.hit, c.hit))
+        error = np.sqrt(missed * share**2 + hit * (1 - share) ** 2) / weight
+        low, high = np.minimum(low, share - error), np.maximum(high, share + error)
+    return Reliability(said / weight, share, low, high, float(chdtrc(len(weight), chi2)) if len(weight) else nan)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ Takes true classes, event weights and predicted probabilities (a :class:`Sample`
 written once, for many weightings of the same rows at a time (:class:`Weighted`): a single row of ones gives the value,
 rows of Poisson counts give bootstrap replicates (:mod:`automl_phys.bootstrap`). Names, formulas and directions are in
 :mod:`automl_phys.measures`. Point values agree with scikit-learn, which is not imported for it costs a second.
+
+Weights may be negative and are summed with their signs: splitting a row into several whose weights add up to its own
+changes no value. A metric is NaN where a sum that it divides by is not positive.
 """
 
 from __future__ import annotations
@@ -30,7 +33,6 @@ from automl_phys.ranking import (
     precision_area,
     rank,
     sic,
-    smallest_fpr,
 )
 
 CALIBRATION_BINS = 15
@@ -67,6 +69,17 @@ class Sample:
     @cached_property
     def equal_weights(self) -> bool:
         return bool(np.all(self.weight == self.weight[0]))
+
+    @cached_property
+    def signed(self) -> bool:
+        """Whether a weight is negative."""
+        return bool(self.weight.min() < 0)
+
+    @cached_property
+    def weightless(self) -> tuple[int, ...]:
+        """Classes that have rows, whose weights add up to 0 or less."""
+        sums, rows = (np.bincount(self.target, w, self.classes) for w in (self.weight, np.ones(len(self.target))))
+        return tuple(int(k) for k in np.flatnonzero((rows > 0) & (sums <= 0)))
 
     @cached_property
     def surprise(self) -> Floats:
@@ -135,7 +148,8 @@ def value(name: str, judged: Sample) -> float:
     result = float(evaluate(name, Weighted(judged, np.ones((1, len(judged.target)))))[0])
     if not np.isfinite(result):
         raise RunError(Mistake("undefined-metric", f"'{name}' is undefined on these {len(judged.target)} rows.",
-                               "They hold only one class or only zero weights; a larger or stratified part helps."))
+                               "They hold only one class, or weights that add up to 0 or less; a larger or stratified "
+                               "part helps."))
     return result
 
 
@@ -188,6 +202,13 @@ class Weighted:
         return divide(self.counts @ (weight * values), self.counts @ weight)
 
     @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Classes that have rows with a weight, whatever it is, (R, K)."""
+        s = self.sample
+        there: Floats = self.counts @ (np.abs(s.weight)[:, None] * np.eye(s.classes)[s.target])
+        return there > 0
+
+    @cached_property
     def confusion(self) -> Floats:
         """Weight by true and predicted class, (R, K, K)."""
         s = self.sample
@@ -213,7 +234,7 @@ def accuracy(rows: Weighted) -> Floats:
 
 
 def balanced_accuracy(rows: Weighted) -> Floats:
-    return _mean_of_defined(recall_by_class(rows))
+    return _mean_of_defined(rows, recall_by_class(rows))
 
 
 def precision(rows: Weighted) -> Floats:
@@ -229,15 +250,15 @@ def f1(rows: Weighted) -> Floats:
 
 
 def recall_by_class(rows: Weighted) -> Floats:
-    """TP / (TP + FN), (R, K); NaN for a class that is not there."""
+    """TP / (TP + FN), (R, K); NaN for a class without (positive) weight."""
     return divide(_diagonal(rows.confusion), rows.confusion.sum(axis=2))
 
 
 def precision_by_class(rows: Weighted) -> Floats:
     """TP / (TP + FP), (R, K); 0 for a class that is there and never predicted, NaN for one that is neither."""
     c = rows.confusion
-    found = divide(_diagonal(c), c.sum(axis=1))
-    return np.where(np.isnan(found) & (c.sum(axis=2) != 0), 0.0, found)
+    predicted = c.sum(axis=1)
+    return np.where((predicted == 0) & (c.sum(axis=2) > 0), 0.0, divide(_diagonal(c), predicted))
 
 
 def f1_by_class(rows: Weighted) -> Floats:
@@ -252,12 +273,15 @@ def _diagonal(confusion: Floats) -> Floats:
 
 def _signal_or_mean(rows: Weighted, by_class: Floats) -> Floats:
     signal = rows.sample.signal
-    return _mean_of_defined(by_class) if signal is None else by_class[:, signal]
+    return _mean_of_defined(rows, by_class) if signal is None else by_class[:, signal]
 
 
-def _mean_of_defined(by_class: Floats) -> Floats:
-    """Mean over the classes (last axis) for which the quantity exists."""
+def _mean_of_defined(rows: Weighted, by_class: Floats) -> Floats:
+    """Mean over the classes (last axis) for which the quantity exists; NaN where negative weights made it undefined for
+    a class that is there, since without that class the mean would be of another thing."""
     there = ~np.isnan(by_class)
+    if rows.sample.signed:
+        there |= rows.present
     return divide(np.where(there, by_class, 0.0).sum(axis=1), there.sum(axis=1).astype(np.float64))
 
 
@@ -275,16 +299,22 @@ class Calibration:
 
 
 def calibration_bins(s: Sample) -> Calibration:
-    """Two classes: the positive class's probability against its presence; more: the most probable class's."""
+    """Two classes: the positive class's probability against its presence; more: the most probable class's.
+
+    A bin ends where the running sum of weights, ties taken together, first reaches its share.
+    """
     if s.classes == 2:
         said, right = s.probabilities[:, s.positive], s.target == s.positive
     else:
         said, right = s.probabilities.max(axis=1), s.predicted == s.target
     hit = right.astype(np.float64)
     order = np.argsort(said, kind="stable")
-    weight = np.cumsum(np.abs(s.weight[order]))
-    goals = weight[-1] * np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
-    bins = np.searchsorted(said[order][np.searchsorted(weight, goals)], said, side="left")
+    ranked, sums = said[order], np.cumsum(s.weight[order])
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    goals = sums[-1] * np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
+    reached = np.searchsorted(np.maximum.accumulate(sums[ends]), goals)
+    reached = np.minimum(reached, len(ends) - 1)  # beyond the last only where all adds up to less than 0
+    bins = np.searchsorted(ranked[ends][reached], said, side="left")
     return Calibration(bins, said, hit, np.sign(np.bincount(bins, s.weight * (said - hit), CALIBRATION_BINS)))
 
 
@@ -301,7 +331,7 @@ def calibration_error(rows: Weighted) -> Floats:
 
 def roc_auc(rows: Weighted) -> Floats:
     s = rows.sample
-    return area(*rows.passed(s.positive)) if s.classes == 2 else _mean_of_defined(roc_auc_by_class(rows))
+    return area(*rows.passed(s.positive)) if s.classes == 2 else _mean_of_defined(rows, roc_auc_by_class(rows))
 
 
 def roc_auc_by_class(rows: Weighted) -> Floats:
@@ -311,8 +341,9 @@ def roc_auc_by_class(rows: Weighted) -> Floats:
 
 def average_precision(rows: Weighted) -> Floats:
     s = rows.sample
-    classes = range(s.classes) if s.signal is None else [s.signal]
-    return _mean_of_defined(np.stack([precision_area(*rows.passed(k)) for k in classes], axis=1))
+    if s.signal is not None:
+        return precision_area(*rows.passed(s.signal))
+    return _mean_of_defined(rows, np.stack([precision_area(*rows.passed(k)) for k in range(s.classes)], axis=1))
 
 
 def tpr_at(rows: Weighted, point: float) -> Floats:
@@ -325,7 +356,8 @@ def fpr_at(rows: Weighted, point: float) -> Floats:
 
 
 def rejection_at(rows: Weighted, point: float) -> Floats:
-    return 1 / np.maximum(fpr_at(rows, point), smallest_fpr(rows.sample.ranking(rows.sample.positive).effective))
+    least = rows.sample.ranking(rows.sample.positive).smallest_fprs(np.array([point]))
+    return 1 / np.maximum(fpr_at(rows, point), least)
 
 
 def max_sic(rows: Weighted) -> Floats:
