@@ -7,12 +7,12 @@ by the clock, so that the same seed gives the same numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl_phys import measures, metrics
+from automl_phys import measures
 from automl_phys.class_figures import slug
 from automl_phys.curves import histogram
 from automl_phys.errors import RunError
@@ -27,6 +27,8 @@ REPEATS = 5
 MOST_ROWS = 4000
 MOST_PREDICTIONS = 20_000
 """Rows predicted in all, whatever the number of features."""
+MOST_DRAWN = 1_000_000
+"""Rows, spread evenly over the data, that distributions are drawn of."""
 MOST_FEATURES = 12
 BINS = 40
 
@@ -40,43 +42,34 @@ class Importance:
     spread: float
 
 
-def permutation(rows: Rows, schema: Schema, predict: Callable[[Rows], Array], objective: str,
-                seed: int) -> tuple[Importance, ...]:
+def permutation(rows: Rows, schema: Schema, predict: Callable[[Rows], Array], objective: str, seed: int,
+                score: Callable[[str, Rows, Array], float]) -> tuple[Importance, ...]:
     """Permutation importance (Breiman 2001), the most important first; empty where the rows cannot be scored.
 
-    A feature that another one stands for drops little: the importance is the model's, not nature's.
+    ``score`` is the task's. A feature that another one stands for drops little: the importance is the model's, not
+    nature's.
     """
     rng = np.random.default_rng(seed)
     features = [*schema.numbers, *schema.levels]
     most = min(MOST_ROWS, max(200, MOST_PREDICTIONS // (REPEATS * max(1, len(features)))))
-    some = take(rows, np.sort(rng.permutation(len(rows))[:most]))
+    some = rows.take(np.sort(rng.permutation(len(rows))[:most]))
     sign = 1.0 if measures.find(objective)[0].direction == "maximize" else -1.0
     try:
-        whole = _value(objective, some, predict(some))
+        whole = score(objective, some, predict(some))
     except RunError:  # too few rows of one class for this objective
         return ()
     found = []
     for column, feature in enumerate(features):
         shuffled = np.asarray(predict(_shuffled(some, column, rng)))
         parts = np.split(shuffled, REPEATS)
-        drops = [sign * (whole - _value(objective, some, part)) for part in parts]
+        drops = [sign * (whole - score(objective, some, part)) for part in parts]
         found.append(Importance(feature, float(np.mean(drops)), float(np.std(drops, ddof=1))))
     return tuple(sorted(found, key=lambda i: -i.drop))
 
 
-def take(rows: Rows, which: Array) -> Rows:
-    """Some of the rows, in memory."""
-    return replace(rows, numbers=rows.numbers[which], categories=rows.categories[which], target=rows.target[which],
-                   weight=rows.weight[which])
-
-
-def _value(objective: str, rows: Rows, predictions: Array) -> float:
-    return metrics.value(objective, metrics.sample(rows.target, rows.weight, predictions, rows.signal))
-
-
 def _shuffled(rows: Rows, column: int, rng: np.random.Generator) -> Rows:
     """``REPEATS`` copies of the rows one after the other, in each one column shuffled anew."""
-    many = take(rows, np.tile(np.arange(len(rows)), REPEATS))
+    many = rows.take(np.tile(np.arange(len(rows)), REPEATS))
     numbers = many.numbers.shape[1]
     block = many.numbers if column < numbers else many.categories
     place = column if column < numbers else column - numbers
@@ -104,7 +97,8 @@ def table(found: Sequence[Importance], objective: str) -> Table:
 
 def distributions(rows: Rows, schema: Schema, features: Sequence[str]) -> tuple[Figure, ...]:
     """Each feature by class: weighted, unit area; ``features`` in the order to be shown."""
-    return tuple(_number(rows, schema, f) if f in schema.numbers else _category(rows, schema, f)
+    some = rows.take(slice(None, None, max(1, len(rows) // MOST_DRAWN)))
+    return tuple(_number(some, schema, f) if f in schema.numbers else _category(some, schema, f)
                  for f in features[:MOST_FEATURES])
 
 

@@ -1,4 +1,4 @@
-"""The table that ranks all candidates of a task, the winner on top. Takes scores, gives ``exhibits.Table``."""
+"""The ranking of all candidates of a task: as a table, the winner on top, and in a sentence. Takes scores."""
 
 from __future__ import annotations
 
@@ -38,3 +38,22 @@ def size(gain: Estimate) -> str:
     """A gain without its sign, and its uncertainty."""
     value, half = abs(gain.value), abs(gain.high - gain.low) / 2
     return estimate(Estimate(value, value - half, value + half))
+
+
+def verdict(winner: Score, baseline: str, objective: str) -> str:
+    """What won, by how much over the baseline, and whether that exceeds the uncertainty; one or two sentences."""
+    label = measures.label(objective)
+    reached = f"{winner.name}: {label[0].lower() + label[1:] if label[1:2].islower() else label} " \
+              f"{estimate(winner.metrics[objective])} on the test rows"
+    gain = winner.better_than_baseline
+    if gain is None or gain.value == 0 == gain.high - gain.low:
+        return f"{reached}. It does just what the {baseline} does; nothing better was found."
+    by = size(gain)
+    strength = sigmas(gain)
+    if strength >= 2:
+        return f"{reached}, better than the {baseline} by {by} ({strength:.0f} σ)."
+    if strength > -2:
+        sense = "better" if gain.value >= 0 else "worse"
+        return (f"{reached}, {sense} than the {baseline} by {by}, which is within its uncertainty "
+                f"({abs(strength):.1f} σ): the test rows cannot tell the two apart.")
+    return f"{reached}. The {baseline} is better by {by} ({-strength:.0f} σ): use that one."

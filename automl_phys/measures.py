@@ -1,4 +1,4 @@
-"""What can be measured of a classifier or of clusters: names, directions, labels, formulas.
+"""What can be measured of a classifier, of predicted amounts or of clusters: names, directions, labels, formulas.
 
 How is the work of :mod:`automl_phys.metrics` and :mod:`automl_phys.cluster_scores`. Standard library only, so that a
 recipe's objective is checked, and metrics are listed, without importing numpy.
@@ -68,7 +68,8 @@ OF_CLASSIFIERS: dict[str, Measure] = {m.name: m for m in (
     Measure("asimov_significance", "Asimov significance", "maximize",
             "max of √(2 ((s + b) ln(1 + s/b) - s)) over thresholds that at least 10 effective background events pass; "
             "s, b: sums of the sample's weights", needs_signal=True),
-    Measure("train_gap", "Log loss, test - train", "minimize", "log loss on the test rows less that on the train rows",
+    Measure("train_gap", "Loss, test - train", "minimize",
+            "log loss, or the RMSE of a regression, on the test rows less that on the train rows",
             objective=False, alone=False),
     Measure("overtraining_p", "KS probability, train as test", "maximize",
             "smallest Kolmogorov-Smirnov probability that train and test outputs of a class are alike, times the "
@@ -127,7 +128,27 @@ OF_CLUSTERS: dict[str, Measure] = {m.name: m for m in (
             objective=False, alone=False),
 )}
 
-MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS
+OF_AMOUNTS: dict[str, Measure] = {m.name: m for m in (
+    Measure("rmse", "RMSE", "minimize",
+            "√(Σ w r² / Σ w), r = predicted - true; of several targets the mean over them, each divided by the "
+            "standard deviation of the truth in the rows judged, as for the other metrics that have a unit"),
+    Measure("mae", "Mean absolute error", "minimize", "Σ w |r| / Σ w"),
+    Measure("median_absolute_error", "Median absolute error", "minimize", "weighted median of |r|"),
+    Measure("r2", "R²", "maximize", "1 - Σ w r² / Σ w (y - ȳ)²"),
+    Measure("resolution", "Resolution", "minimize", "half of the width of the central 68 % of r: (q84 - q16) / 2"),
+    Measure("gaussian_nll", "Gaussian negative log-likelihood", "minimize",
+            "Σ w (ln σ + r² / 2σ² + ln √2π) / Σ w, σ the model's own uncertainty of each row"),
+    Measure("bias", "Bias", "minimize", "Σ w r / Σ w", objective=False),
+    Measure("pull_mean", "Mean of the pull", "minimize", "weighted mean of r / σ; 0 at best", objective=False),
+    Measure("pull_width", "Width of the pull", "minimize", "weighted standard deviation of r / σ; 1 at best",
+            objective=False),
+    Measure("coverage@", "Coverage of the {} interval", "maximize",
+            "weight of rows whose truth is inside their interval / Σ w", objective=False, points=("0.68", "0.95")),
+    Measure("interval_width@", "Mean width of the {} interval", "minimize", "Σ w (high - low) / Σ w", objective=False,
+            points=("0.68", "0.95")),
+)}
+
+MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS
 
 
 def find(name: str) -> tuple[Measure, float | None]:
@@ -146,11 +167,14 @@ def find(name: str) -> tuple[Measure, float | None]:
 
 
 def label(name: str) -> str:
-    """What a figure or table prints for a metric; ``rejection@0.3/qcd`` is against the one background class."""
+    """What a figure or table prints for a metric; ``rejection@0.3/qcd`` is against the one background class,
+    ``rmse/mass`` of the one target."""
     plain, _, against = name.partition("/")
     measure, _ = find(plain)
     text = measure.label.format(plain.partition("@")[2])
-    return f"{text}, against {against}" if against else text
+    if not against:
+        return text
+    return f"{text}, {against}" if measure.name in OF_AMOUNTS else f"{text}, against {against}"
 
 
 def names(signal: bool) -> tuple[str, ...]:

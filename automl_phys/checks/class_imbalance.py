@@ -22,6 +22,8 @@ def check(seen: Seen) -> tuple[Outcome, str]:
     if not isinstance(seen.problem, TableProblem):
         return "not applicable", "The data are not a table with classes."
     rows, names = seen.problem.train, seen.problem.schema.classes
+    if not names:
+        return "not applicable", "The task has no classes."
     sums = np.bincount(rows.target, rows.weight, len(names))
     rare = [f"{name} ({share:.2%})" for name, share in zip(names, sums / sums.sum(), strict=True) if share < RARE]
     if not rare:

@@ -13,21 +13,24 @@ TOO_FEW = 10
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:
-    """By effective number of test rows (Σw)² / Σw² of each class: tip below 100, issue below 10."""
+    """By effective number of test rows (Σw)² / Σw², of each class where there are classes: tip below 100, issue below
+    10."""
     import numpy as np
 
     from automl_phys.ranking import effective
     from automl_phys.table import TableProblem
 
     if not isinstance(seen.problem, TableProblem):
-        return "not applicable", "The data are not a table with classes."
+        return "not applicable", "The data are not a table that is split."
     rows, names = seen.problem.test, seen.problem.schema.classes
     weight = np.asarray(rows.weight, np.float64)
-    sums = np.bincount(rows.target, weight, len(names)).astype(np.float64)
-    counts = effective(sums, np.bincount(rows.target, weight**2, len(names)).astype(np.float64))
+    codes = rows.target if names else np.zeros(len(rows), np.int32)
+    names = names or ("in all",)
+    sums = np.bincount(codes, weight, len(names)).astype(np.float64)
+    counts = effective(sums, np.bincount(codes, weight**2, len(names)).astype(np.float64))
     few = [f"{name} ({count:.0f})" for name, count in zip(names, counts, strict=True) if count < FEW]
     if not few:
         return "passed", ""
+    wide = "Intervals are wide" + (" and rejections soon become limits" if seen.problem.schema.classes else "")
     return ("issue" if counts.min() < TOO_FEW else "tip"), (
-        f"Few effective test rows: {', '.join(few)}. Intervals are wide and rejections soon become limits; a larger "
-        "share for test (data: split:) helps.")
+        f"Few effective test rows: {', '.join(few)}. {wide}; a larger share for test (data: split:) helps.")

@@ -16,6 +16,7 @@ CODE = "C-LEAK"
 TITLE = "Leakage"
 
 TELLTALE_AUC = 0.99
+TELLTALE_CORRELATION = 0.999
 DUPLICATES = 0.01
 """Share of test rows found again in the train rows from which it is more than the chance of coarse features."""
 MOST_ROWS = 50_000
@@ -23,20 +24,21 @@ SUSPECT = re.compile(r"truth|pdg_?id|(^|_)(mc|gen|true|label|target|is_?signal|(
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:
-    """Issue when one feature alone tells a class from the rest with AUC > 0.99, or more than 1 % of test rows are train
-    rows; tip when names suggest generator truth or bookkeeping."""
+    """Issue when one feature alone tells a class from the rest with AUC > 0.99, or the rank of a target, or more than
+    1 % of test rows are train rows; tip when names suggest generator truth or bookkeeping."""
     from automl_phys.table import TableProblem
 
     if not isinstance(seen.problem, TableProblem):
-        return "not applicable", "The data are not a table with classes."
+        return "not applicable", "The data are not a table with something to predict."
     schema = seen.problem.schema
-    single = telltales(seen.problem.train, schema)
+    single = telltales(seen.problem.train, schema) if schema.classes else copies(seen.problem.train, schema)
     twice = duplicates(seen.problem.train, seen.problem.test)
     names = [name for name in (*schema.numbers, *schema.levels) if SUSPECT.search(name)]
     said = []
     if single:
-        said.append(f"One feature alone separates classes: {', '.join(single)}. If it is not known at the time of use, "
-                    "exclude it (data: exclude:).")
+        what = "separates classes" if schema.classes else "tells the target"
+        said.append(f"One feature alone {what}: {', '.join(single)}. If it is not known at the time of use, exclude it "
+                    "(data: exclude:).")
     if twice:
         said.append(f"{twice:.2%} of the test rows are also train rows, by all features; drop copies, or tie them "
                     "together (data: group:).")
@@ -53,9 +55,7 @@ def telltales(rows: Rows, schema: Schema) -> list[str]:
     """
     import numpy as np
 
-    from automl_phys.importance import take
-
-    some = take(rows, np.arange(0, len(rows), max(1, len(rows) // MOST_ROWS)))
+    some = rows.take(slice(None, None, max(1, len(rows) // MOST_ROWS)))
     found = []
     columns = [(name, some.numbers[:, i]) for i, name in enumerate(schema.numbers)]
     columns += [(name, purity(some.categories[:, i], some.target, k)) for i, name in enumerate(schema.levels)
@@ -68,6 +68,27 @@ def telltales(rows: Rows, schema: Schema) -> list[str]:
             if max(auc, 1 - auc) > TELLTALE_AUC:
                 found.append(f"{name} ({class_name}: AUC {max(auc, 1 - auc):.4f})")
     return list(dict.fromkeys(found))
+
+
+def copies(rows: Rows, schema: Schema) -> list[str]:
+    """Features whose ranks follow those of a target, either way, with a correlation above 0.999; on at most 50 000
+    rows."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    some = rows.take(slice(None, None, max(1, len(rows) // MOST_ROWS)))
+    found = []
+    for j, target in enumerate(schema.target):
+        truth = rankdata(some.target[:, j])
+        for i, name in enumerate(schema.numbers):
+            values = np.asarray(some.numbers[:, i], np.float64)
+            known = np.isfinite(values)
+            ranks = rankdata(values[known])
+            if known.sum() > 2 and np.ptp(ranks) > 0 and np.ptp(truth[known]) > 0:
+                correlation = float(np.corrcoef(ranks, truth[known])[0, 1])
+                if abs(correlation) > TELLTALE_CORRELATION:
+                    found.append(f"{name} ({target}: rank correlation {correlation:.4f})")
+    return found
 
 
 def separation(values: Array, positive: Array, weight: Array) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from automl_phys import measures
 from automl_phys.contracts import Seen
 from automl_phys.exhibits import Outcome
 
@@ -10,20 +11,24 @@ TITLE = "Overtraining"
 
 SIGMAS = 3.0
 LARGE = 0.5
-"""Gap of the log loss, as a share of that on test, that is more than what flexible models always show."""
+"""Gap of the loss, as a share of that on test, that is more than what flexible models always show."""
 SMALL_P = 0.01
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:
-    """Issue when the log loss gap is large and sure, tip when it is only sure or KS tells the outputs apart."""
+    """Issue when the gap of the loss is large and sure, tip when it is only sure or KS tells the outputs apart."""
     metrics = seen.evaluation.metrics
     if "train_gap" not in metrics:
         return "not applicable", "The task does not compare train with test."
-    gap, loss, p = metrics["train_gap"], metrics["log_loss"].value, metrics["overtraining_p"].value
+    name = "log_loss" if "log_loss" in metrics else "rmse"
+    gap, loss = metrics["train_gap"], metrics[name].value
+    p = metrics["overtraining_p"].value if "overtraining_p" in metrics else 1.0
     half = (gap.high - gap.low) / 2
     sure = gap.value > SIGMAS * half
-    said = (f"Log loss is {gap.value:.3g} ± {half:.2g} higher on test than on train rows ({gap.value / loss:.0%} of "
-            f"it), and the KS probability that the outputs are alike is {p:.2g}.")
+    said = (f"{measures.label(name)} is {gap.value:.3g} ± {half:.2g} worse on test than on train rows "
+            f"({gap.value / loss if loss else 0:.0%} of it)"
+            + (f", and the KS probability that the outputs are alike is {p:.2g}" if "overtraining_p" in metrics else "")
+            + ".")
     if sure and gap.value > LARGE * loss:
         return "issue", f"{said} The test scores hold, but more regularisation or more data would help."
     if sure or p < SMALL_P:

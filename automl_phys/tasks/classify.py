@@ -7,7 +7,7 @@ Takes a recipe's ``data`` and finished models; gives a prepared table, scores, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DEFAULT_FAMILIES = ("linear", "boosted_trees", "extra_trees", "mlp")
 DEFAULT_OBJECTIVE = "log_loss"
 BASELINE = "linear"
+EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
+                {"numbers": 20, "categories": 5, "levels": 50, "outputs": 3, "folds": 0})
 REPLICAS = 0
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives()
 
@@ -101,9 +103,17 @@ def score(objective: str, part: Rows, predictions: Array) -> float:
     return metrics.value(objective, _judge(part, predictions))
 
 
-def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: str, seed: int) -> Evaluation:
+def calibrate(
+    problem: TableProblem, part: Rows, predictions: Array, predict: Callable[[Rows], Array] | None = None
+) -> Mapping[str, Any]:
+    """Nothing: probabilities are used as they come."""
+    return {}
+
+
+def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: str,
+             calibration: Mapping[str, Any], seed: int) -> Evaluation:
     """What the test rows say of the candidates, the first of which is the winner, one the baseline."""
-    from automl_phys import bootstrap, class_tables
+    from automl_phys import bootstrap, class_tables, leaderboard
 
     test = {c.name: _judge(problem.test, c.predictions["test"]) for c in candidates}
     baseline = next(c for c in candidates if c.role == "baseline")
@@ -119,34 +129,14 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
     importances, tables_of_features = _features(problem, winner, objective, seed)
     two = {c.name: test[c.name] for c in (winner, baseline)}
     figures = _performance(problem, two, train, winner, seed)
-    said = verdict(scores[0], baseline.name, objective)
+    said = leaderboard.verdict(scores[0], baseline.name, objective)
     return Evaluation(said, {**scores[0].metrics, **compared}, scores, (board, *tables, *tables_of_features),
                       (*figures, *importances))
 
 
-def verdict(winner: Score, baseline: str, objective: str) -> str:
-    """What won, by how much over the baseline, and whether that exceeds the uncertainty; one or two sentences."""
-    from automl_phys import leaderboard
-    from automl_phys.readable import estimate
-
-    label = measures.label(objective)
-    reached = f"{winner.name}: {label[0].lower() + label[1:] if label[1:2].islower() else label} " \
-              f"{estimate(winner.metrics[objective])} on the test rows"
-    gain = winner.better_than_baseline
-    if gain is None or gain.value == 0 == gain.high - gain.low:
-        return f"{reached}. It does just what the {baseline} does; nothing better was found."
-    size = leaderboard.size(gain)
-    strength = leaderboard.sigmas(gain)
-    if strength >= 2:
-        return f"{reached}, better than the {baseline} by {size} ({strength:.0f} σ)."
-    if strength > -2:
-        sense = "better" if gain.value >= 0 else "worse"
-        return (f"{reached}, {sense} than the {baseline} by {size}, which is within its uncertainty "
-                f"({abs(strength):.1f} σ): the test rows cannot tell the two apart.")
-    return f"{reached}. The {baseline} is better by {size} ({-strength:.0f} σ): use that one."
-
-
-def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: Path) -> None:
+def write_scores(
+    problem: TableProblem, rows: Rows, predictions: Array, calibration: Mapping[str, Any], target: Path
+) -> None:
     """Write ``score_<class>`` for each class, ``predicted`` and what the rows carry, as parquet or, by suffix, csv.
 
     ``row`` is the position in the file that was read, counting from 0; the truth and the weight stand beside them
@@ -155,7 +145,7 @@ def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: 
     import numpy as np
     import pyarrow as pa
 
-    from automl_phys import table_write
+    from automl_phys import table_file
     from automl_phys.table import NewRows
 
     names = problem.schema.classes
@@ -166,7 +156,7 @@ def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: 
         columns |= {"true": pa.array(classes[rows.target], pa.string()), "weight": pa.array(rows.weight)}
     columns |= {f"score_{name}": pa.array(np.ascontiguousarray(predictions[:, k])) for k, name in enumerate(names)}
     columns["predicted"] = pa.array(classes[np.argmax(predictions, axis=1)], pa.string())
-    table_write.file(pa.table(columns), target)
+    table_file.write(pa.table(columns), target)
 
 
 # ---------------------------------------------------------------- what is shown
@@ -242,7 +232,7 @@ def _features(
     from automl_phys import importance
 
     schema = problem.schema
-    found = importance.permutation(problem.test, schema, winner.predict, objective, seed)
+    found = importance.permutation(problem.test, schema, winner.predict, objective, seed, score)
     order = [i.feature for i in found] or [*schema.numbers, *schema.levels]
     shapes = importance.distributions(problem.train, schema, order)
     if not found:

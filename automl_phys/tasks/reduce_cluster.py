@@ -7,7 +7,7 @@ labels, and what there is to see. Points are :mod:`automl_phys.points`'s work, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OBJECTIVE = "structure"
 BASELINE = "pca+kmeans"
-MADE_UP = Facts("table", {"train": 1000}, {"numbers": 20, "categories": 0, "outputs": 0, "folds": 0})
-"""Points to ask a reducer's space for before the data are known; which parameters there are doesn't depend on them."""
+EXAMPLE = Facts("table", {"train": 1000}, {"numbers": 20, "categories": 0, "outputs": 0, "folds": 0})
 REPLICAS = 12
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_CLUSTERS)
 
@@ -101,10 +100,10 @@ class Options(Section):
 
 def _wrong_colours(options: Options, folder: Path) -> list[Mistake]:
     """Columns that are to colour the map and are neither features nor spectators."""
-    from automl_phys import table_read, table_roles
+    from automl_phys import table_files, table_roles
 
     data = options.data
-    roles, _, _ = table_roles.assign(data, table_read.find(data.path, data.builtin, folder))
+    roles, _, _ = table_roles.assign(data, table_files.of_recipe(data, folder))
     known = (*roles.numbers, *roles.spectators)
     return [Mistake("no-such-column", f"'{name}' is neither a numeric feature nor a spectator."
                     f"{registry.did_you_mean(name, known)}", "Name it under data: spectators:, or leave it out.",
@@ -160,7 +159,7 @@ def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
         value = {"choices": list(value["choices"])}
     last = {chain: chain.split("+")[-2] for chain in (*families(options, ()), BASELINE)}
     return {chain: {f"{reducer}.dimensions": value} for chain, reducer in last.items()
-            if "dimensions" in registry.load("families", reducer).space(MADE_UP)}
+            if "dimensions" in registry.load("families", reducer).space(EXAMPLE)}
 
 
 # ---------------------------------------------------------------- points
@@ -216,7 +215,9 @@ def score(objective: str, part: Points, predictions: Array) -> float:
     return cluster_scores.value(objective, part.scaled, assignment.unpack(predictions))
 
 
-def write_scores(problem: PointsProblem, rows: Points, predictions: Array, target: Path) -> None:
+def write_scores(
+    problem: PointsProblem, rows: Points, predictions: Array, calibration: Mapping[str, Any], target: Path
+) -> None:
     """Write ``cluster`` (-1: noise), ``probability``, the embedding as ``map_1`` … and what the points carry, as
     parquet or, by suffix, csv.
 
@@ -226,7 +227,7 @@ def write_scores(problem: PointsProblem, rows: Points, predictions: Array, targe
     import numpy as np
     import pyarrow as pa
 
-    from automl_phys import assignment, table_write
+    from automl_phys import assignment, table_file
     from automl_phys.points import NewPoints
 
     assigned = assignment.unpack(predictions)
@@ -239,12 +240,20 @@ def write_scores(problem: PointsProblem, rows: Points, predictions: Array, targe
     found = {"cluster": assigned.labels, "probability": assigned.probability,
              **{f"map_{i + 1}": axis for i, axis in enumerate(assigned.embedding.T)}}
     columns |= {name: pa.array(np.ascontiguousarray(values)) for name, values in found.items()}
-    table_write.file(pa.table(columns), target)
+    table_file.write(pa.table(columns), target)
 
 
 # ---------------------------------------------------------------- what there is to see
 
-def evaluate(problem: PointsProblem, candidates: Sequence[Candidate], objective: str, seed: int) -> Evaluation:
+def calibrate(
+    problem: PointsProblem, part: Points, predictions: Array, predict: Callable[[Points], Array] | None = None
+) -> Mapping[str, Any]:
+    """Nothing: clusters come without a calibration."""
+    return {}
+
+
+def evaluate(problem: PointsProblem, candidates: Sequence[Candidate], objective: str,
+             calibration: Mapping[str, Any], seed: int) -> Evaluation:
     """What the candidates found in the points, the first of which is the winner, one the baseline."""
     from automl_phys import assignment, cluster_exhibits, cluster_profiles, cluster_replicas, rundir
 
