@@ -62,7 +62,12 @@ def choose(
 
 def mean(predictions: Sequence[Array], weights: Sequence[float] | None = None) -> Array:
     """The weighted mean over models, summed in double precision, float32; weights need not be normalised."""
-    return np.asarray(np.average(np.asarray(predictions, dtype=np.float64), axis=0, weights=weights), dtype=np.float32)
+    shares = np.ones(len(predictions)) if weights is None else np.asarray(weights, dtype=np.float64)
+    total = np.zeros(np.shape(predictions[0]), dtype=np.float64)
+    for share, prediction in zip(shares / shares.sum(), predictions, strict=True):
+        if share:
+            total += share * prediction
+    return total.astype(np.float32)
 
 
 def predict_member(run: Path, member: Member, rows: Any) -> Array:

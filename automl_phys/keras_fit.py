@@ -5,6 +5,8 @@ the weights of its best epoch and gives the learning curve. What the network loo
 
 On JAX an epoch is one compiled ``lax.scan`` over batches that stay on the device, which spares the interpreter's
 overhead of every step; on TensorFlow and torch it is Keras's own ``fit``. Loss, schedule and stopping are the same.
+Rows beyond ``DEVICE_BYTES`` stay in their mapped files and come to the device in blocks, the next one being read while
+one is trained on; a block holds rows from everywhere in the files (:mod:`automl_phys.blocks`).
 """
 
 from __future__ import annotations
@@ -12,25 +14,88 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any, cast
+from functools import cache, lru_cache, partial
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from automl_phys import blocks
 from automl_phys.values import Array
 
+T = TypeVar("T")
+
 PREDICT_BATCH = 8192
+DEVICE_BYTES = 1 << 28
+JUDGED_ROWS = 1 << 18
 
 
 @dataclass(frozen=True)
 class Batch:
-    """``inputs`` (each with n rows), ``target`` (n, …) and ``weight`` (n,) of the events to train or judge on."""
+    """``inputs`` (each with n rows), ``target`` (n, …) and ``weight`` (n,) of the events to train or judge on.
+
+    ``encode`` makes what the network takes of some rows of the inputs; None where they are that.
+    """
 
     inputs: tuple[Array, ...]
     target: Array
     weight: Array
+    encode: Callable[[tuple[Array, ...]], tuple[Array, ...]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    @property
+    def large(self) -> bool:
+        """Whether the encoded inputs are too many for the device."""
+        row = self.take(np.arange(1)).inputs
+        return len(self) * sum(array.nbytes for array in row) > DEVICE_BYTES
+
+    def take(self, rows: slice | Array) -> Batch:
+        """Some of the rows, encoded."""
+        inputs = tuple(array[rows] for array in self.inputs)
+        return Batch(self.encode(inputs) if self.encode else inputs, self.target[rows], self.weight[rows])
+
+
+class Whole:
+    """All rows as one block that is encoded once."""
+
+    blocks = 1
+
+    def __init__(self, train: Batch) -> None:
+        self.batch, self.rows = train.take(slice(None)), len(train)
+        self._made: Any = None
+
+    def epoch(self, make: Callable[[Batch], T]) -> Iterator[T]:
+        """The block, as ``make`` puts it where the training is; done once."""
+        if self._made is None:
+            self._made = make(self.batch)
+        yield self._made
+
+
+class Streamed:
+    """Rows in blocks of ``rows`` each, read and encoded one ahead in a thread."""
+
+    def __init__(self, train: Batch, seed: int) -> None:
+        width = sum(array.nbytes for array in train.take(np.arange(1)).inputs)
+        self.train = train
+        self.blocks = blocks.count(len(train), max(1, DEVICE_BYTES // (2 * width)))
+        self.rows = blocks.largest(len(train), self.blocks)
+        self._epochs = blocks.epochs(len(train), self.blocks, seed % 2**32)
+
+    def epoch(self, make: Callable[[Batch], T]) -> Iterator[T]:
+        """The blocks of the next epoch, as ``make`` puts them where the training is."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting: Future[T] | None = None
+            for block in next(self._epochs):
+                coming = pool.submit(lambda rows: make(self.train.take(rows)), block)
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = coming
+            if waiting is not None:
+                yield waiting.result()
 
 
 @dataclass(frozen=True)
@@ -100,14 +165,15 @@ def fit(
     Raises FloatingPointError when the validation loss is no longer a number, and whatever ``follow`` raises.
     """
     keras = load_keras()
+    rows = Streamed(train, seed) if train.large else Whole(train)
     keras.utils.set_random_seed(seed % 2**32)
-    steps = math.ceil(len(train.weight) / training.batch_size)
+    steps = rows.blocks * math.ceil(rows.rows / training.batch_size)
     optimizer = _optimizer(network, training, steps)
     curve = _Curve(training.patience, training.stop_after, follow)
     if keras.backend.backend() == "jax":
-        best = _fit_scan(network, optimizer, head, train, valid, training, seed, curve)
+        best = _fit_scan(network, optimizer, head, rows, valid, training, seed, curve)
     else:
-        best = _fit_keras(network, optimizer, head, train, valid, training, curve)
+        best = _fit_keras(network, optimizer, head, rows, valid, training, curve)
     network.set_weights(best)
     return Course(curve.best_epoch, tuple(curve.history))
 
@@ -199,13 +265,14 @@ def _optimizer(network: Any, training: Training, steps_per_epoch: int) -> Any:
 
 
 def _fit_scan(
-    network: Any, optimizer: Any, head: Head, train: Batch, valid: Batch, training: Training, seed: int, curve: _Curve
+    network: Any, optimizer: Any, head: Head, train: Whole | Streamed, valid: Batch, training: Training, seed: int,
+    curve: _Curve,
 ) -> list[Array]:
-    """Epochs as compiled scans on JAX; gives the weights of the best one."""
+    """Epochs as compiled scans over blocks on JAX; gives the weights of the best one."""
     import jax
     import jax.numpy as jnp
 
-    rows = len(train.weight)
+    rows = train.rows
     size = min(training.batch_size, rows)
     steps = math.ceil(rows / size)
 
@@ -235,18 +302,24 @@ def _fit_scan(
     def judge(trainable: Any, fixed: Any, data: Any) -> Any:
         inputs, target, weight = data
         predictions = head.finish(call(trainable, fixed, inputs, False)[0])
-        return (weight * head.judge(target, predictions)).sum() / weight.sum(), predictions
+        return (weight * head.judge(target, predictions)).sum(), predictions
 
     run_epoch, run_judge = jax.jit(epoch, donate_argnums=0), jax.jit(judge)
-    train_data, valid_data = on_device(train), on_device(valid)
+    judged, total = _judged_in(valid, on_device), valid.weight.sum(dtype=np.float64)
     groups = network.trainable_variables, network.non_trainable_variables, optimizer.variables
     state: Any = tuple([jnp.array(v.value, copy=True) for v in group] for group in groups)
     key, best = jax.random.key(seed % 2**32), state[:2]
     for _ in range(training.epochs):
-        key, shuffle = jax.random.split(key)
-        state, train_loss = run_epoch(state, shuffle, train_data)
-        valid_loss, predictions = run_judge(*state[:2], valid_data)
-        if curve.add(float(train_loss), float(valid_loss), np.asarray(predictions)):
+        train_losses, valid_loss, predictions = [], 0.0, []
+        for block in train.epoch(on_device):
+            key, shuffle = jax.random.split(key)
+            state, loss = run_epoch(state, shuffle, block)
+            train_losses.append(loss)
+        for data in judged():
+            loss, said = run_judge(*state[:2], data)
+            valid_loss += float(loss)
+            predictions.append(np.asarray(said))
+        if curve.add(float(np.mean(train_losses)), float(valid_loss / total), np.concatenate(predictions)):
             best = jax.tree.map(np.array, state[:2])
         if curve.ended:
             break
@@ -255,28 +328,52 @@ def _fit_scan(
     return [np.asarray(by_path[v.path]) for v in network.weights]
 
 
+def _judged_in(valid: Batch, make: Callable[[Batch], T]) -> Callable[[], Iterable[T]]:
+    """The validation rows where they are judged: in one piece that is made once, or block by block each time."""
+    if not valid.large:
+        piece = [make(valid.take(slice(None)))]
+        return lambda: piece
+    starts = range(0, len(valid), JUDGED_ROWS)
+    return lambda: (make(valid.take(slice(start, start + JUDGED_ROWS))) for start in starts)
+
+
 def _fit_keras(
-    network: Any, optimizer: Any, head: Head, train: Batch, valid: Batch, training: Training, curve: _Curve
+    network: Any, optimizer: Any, head: Head, train: Whole | Streamed, valid: Batch, training: Training, curve: _Curve
 ) -> list[Array]:
     """Keras's own ``fit`` on TensorFlow and torch; gives the weights of the best epoch."""
     keras = load_keras()
-    valid_target = keras.ops.convert_to_tensor(valid.target)
     best: list[Array] = network.get_weights()
-    steps = math.ceil(len(train.weight) / training.batch_size)
+    steps = math.ceil(train.rows / training.batch_size)
+    judged, total = _judged_in(valid, lambda batch: batch), valid.weight.sum(dtype=np.float64)
+
+    def judge() -> tuple[float, Array]:
+        loss, predictions = 0.0, []
+        for block in judged():
+            said = head.finish(keras.ops.convert_to_tensor(predict(network, block.inputs)))
+            losses = keras.ops.convert_to_numpy(head.judge(keras.ops.convert_to_tensor(block.target), said))
+            loss += float((block.weight * losses).sum())
+            predictions.append(keras.ops.convert_to_numpy(said))
+        return loss / float(total), np.concatenate(predictions)
 
     class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc,name-defined]  # keras is not typed
         def on_epoch_end(self, _epoch: int, logs: Mapping[str, float] | None = None) -> None:
             nonlocal best
-            outputs = keras.ops.convert_to_tensor(predict(network, valid.inputs))
-            predictions = head.finish(outputs)
-            losses = keras.ops.convert_to_numpy(head.judge(valid_target, predictions))
-            loss = float((valid.weight * losses).sum() / valid.weight.sum())
-            if curve.add(float((logs or {})["loss"]), loss, keras.ops.convert_to_numpy(predictions)):
+            if curve.add(float((logs or {})["loss"]), *judge()):
                 best = network.get_weights()
             self.model.stop_training = curve.ended
 
     many = min(32, steps) if keras.backend.backend() == "tensorflow" else 1  # torch takes one step at a time
     network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=many)
-    network.fit(list(train.inputs), train.target, sample_weight=train.weight, batch_size=training.batch_size,
-                epochs=training.epochs, shuffle=True, verbose=0, callbacks=[AfterEpoch()])
+    fit: Any = partial(network.fit, batch_size=training.batch_size, shuffle=True, verbose=0)
+    if isinstance(train, Whole):
+        one = train.batch
+        fit(list(one.inputs), one.target, sample_weight=one.weight, epochs=training.epochs, callbacks=[AfterEpoch()])
+        return best
+    for _ in range(training.epochs):
+        losses = [fit(list(block.inputs), block.target, sample_weight=block.weight, epochs=1).history["loss"][0]
+                  for block in train.epoch(lambda batch: batch)]
+        if curve.add(float(np.mean(losses)), *judge()):
+            best = network.get_weights()
+        if curve.ended:
+            break
     return best

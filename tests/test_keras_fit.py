@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl_phys import keras_fit
+from automl_phys import heads, keras_fit
 from automl_phys.families import mlp
 from automl_phys.keras_fit import Batch, Training
 from automl_phys.table import Rows
@@ -54,7 +54,7 @@ def follow(epoch: int, predictions: Any) -> None:
 
 def test_it_learns_and_keeps_the_best_epoch() -> None:
     made = network()
-    course = keras_fit.fit(made, mlp.head(0.0), moons(0), moons(1), Training(30, 64, 0.01), 3, follow)
+    course = keras_fit.fit(made, heads.classes(0.0), moons(0), moons(1), Training(30, 64, 0.01), 3, follow)
     losses = [step["valid_loss"] for step in course.history]
     assert course.best_epoch == int(np.argmin(losses)) + 1
     scores = keras_fit.predict(made, moons(1).inputs)
@@ -65,13 +65,13 @@ def test_it_learns_and_keeps_the_best_epoch() -> None:
 
 def test_it_stops_when_nothing_improves() -> None:
     noise = Batch(moons(0).inputs, moons(5).target, moons(0).weight)
-    course = keras_fit.fit(network(), mlp.head(0.0), noise, moons(1), Training(200, 64, 0.02, patience=4), 3, follow)
+    course = keras_fit.fit(network(), heads.classes(0.0), noise, moons(1), Training(200, 64, 0.02, patience=4), 3, follow)
     assert len(course.history) == course.best_epoch + 4 < 200
 
 
 def test_a_fixed_number_of_epochs_keeps_the_last() -> None:
     made = network()
-    course = keras_fit.fit(made, mlp.head(0.0), moons(0), moons(1), Training(20, 64, 0.01, stop_after=7), 3, follow)
+    course = keras_fit.fit(made, heads.classes(0.0), moons(0), moons(1), Training(20, 64, 0.01, stop_after=7), 3, follow)
     assert course.best_epoch == len(course.history) == 7
 
 
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     weights = []
     for seed in (3, 3, 4):
         made = network()
-        keras_fit.fit(made, mlp.head(0.0), moons(0), moons(1), Training(3, 64, 0.01), seed, follow)
+        keras_fit.fit(made, heads.classes(0.0), moons(0), moons(1), Training(3, 64, 0.01), seed, follow)
         weights.append(np.concatenate([w.ravel() for w in made.get_weights()]))
     assert np.array_equal(weights[0], weights[1]) and not np.array_equal(weights[0], weights[2])
 
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 def test_a_loss_that_is_no_number_ends_the_fit_by_name() -> None:
     broken = Batch((moons(0).inputs[0] * np.float32(np.nan),), moons(0).target, moons(0).weight)
     with pytest.raises(FloatingPointError, match="the loss became nan in epoch 1"):
-        keras_fit.fit(network(), mlp.head(0.0), broken, moons(1), Training(3, 64, 0.01), 3, follow)
+        keras_fit.fit(network(), heads.classes(0.0), broken, moons(1), Training(3, 64, 0.01), 3, follow)
 
 
 def test_prediction_does_not_depend_on_how_rows_are_batched() -> None:
@@ -104,12 +104,12 @@ import numpy as np
 sys.path.insert(0, "tests")
 import test_keras_fit as t
 from pathlib import Path
-from automl_phys import keras_fit
+from automl_phys import heads, keras_fit
 from automl_phys.families import mlp
 saved, out = Path(sys.argv[1]), sys.argv[2]
 np.save(out, mlp.load(saved).predict(t.rows(2)))
 made = t.network()
-keras_fit.fit(made, mlp.head(0.0), t.moons(0), t.moons(1), t.Training(30, 64, 0.01), 3, t.follow)
+keras_fit.fit(made, heads.classes(0.0), t.moons(0), t.moons(1), t.Training(30, 64, 0.01), 3, t.follow)
 assert t.accuracy(made, t.moons(2)) > 0.9, t.accuracy(made, t.moons(2))
 """
 
@@ -121,7 +121,7 @@ def test_a_saved_network_is_the_same_on_another_framework(framework: str, tmp_pa
               "frequencies": 4, "sigma": 0.1, "normalisation": "layer", "members": 4, "dropout": 0.1,
               "label_smoothing": 0.05, "learning_rate": 0.01, "schedule": "cosine", "weight_decay": 0.1,
               "batch_size": 64, "epochs": 3}
-    problem = SimpleNamespace(train=rows(0), valid=rows(1), schema=SimpleNamespace(classes=("a", "b"), levels={}))
+    problem = SimpleNamespace(train=rows(0), valid=rows(1), schema=SimpleNamespace(classes=("a", "b"), levels={}, target=("label",)))
     job = Job(0, "mlp", params, 1, 1, "cpu", "log_loss", "minimize", "classify", ".")
     fitted = mlp.fit(problem, params, job, lambda step, predictions: 0.0)
     fitted.save(tmp_path)

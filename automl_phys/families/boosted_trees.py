@@ -1,27 +1,30 @@
 """Family ``boosted_trees``: gradient-boosted decision trees (LightGBM), stopped early on the validation loss.
 
 Trees cut one column at a time, so ratios of columns, which physics is full of (τ2/τ1, m/pT), are offered to them as
-columns of their own. The saved model is LightGBM's own text. With ``deterministic`` set, the trees do not depend on the
+columns of their own. Classes are one sequence of trees; each amount is one, or three where its quantiles at -σ, 0 and
++σ are predicted. The saved model is LightGBM's own text. With ``deterministic`` set, the trees do not depend on the
 number of threads.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl_phys import binned
 from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Watch
-from automl_phys.values import Params
+from automl_phys.values import Params, to_json
 
 if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
     from automl_phys.values import Array
 
-SOLVES = frozenset({"classify"})
+SOLVES = frozenset({"classify", "regress"})
 NEEDS = ("lightgbm",)
 TEXT = "boosted decision trees: strong on tables, little tuning"
 
@@ -31,6 +34,16 @@ WATCH_EVERY = 10
 MORE_TREES = 1.1
 """Trees of a refit over those of the trial: more events bear a few more before they are overfitted."""
 MAX_COLUMNS_FOR_RATIOS = 24
+MOST_FOR_MEDIANS = 1_000_000
+
+OBJECTIVES = {"squared": "regression", "absolute": "regression_l1", "huber": "huber", "quantile": "quantile"}
+"""LightGBM's names of the losses of amounts."""
+LEVELS = (0.158655, 0.5, 0.841345)
+"""Quantiles of a Gaussian at -σ, 0 and +σ."""
+HUBER = 1.35
+"""Where the loss turns from squared to absolute, in standard deviations of the target (Huber 1964)."""
+LEAST_SIGMA = 1e-4
+"""Of the target's standard deviation: an uncertainty is never 0."""
 
 
 def skip(facts: Facts) -> str | None:
@@ -38,18 +51,23 @@ def skip(facts: Facts) -> str | None:
 
 
 def memory_mb(facts: Facts) -> int:
-    """The interpreter with LightGBM, the rows with their ratios while they are binned, the bins and the gradients."""
-    rows = facts.rows.get("train", 0)
+    """The interpreter with LightGBM, the rows with their ratios while they are binned (all, or a block of them), the
+    bins, a byte for each number, and for each output of a row gradients, scores and labels."""
+    rows, judged = facts.rows.get("train", 0), facts.rows.get("valid", 0)
     numbers = facts.sizes["numbers"]
     ratios = numbers * (numbers - 1) // 2 if _offers_ratios(facts) else 0
     columns = numbers + facts.sizes.get("categories", 0) + ratios
-    return 450 + round(rows * (columns * 9 + facts.sizes["outputs"] * 16) / 1e6)
+    outputs = 1 if facts.sizes.get("targets", 0) else facts.sizes["outputs"]
+    floats = min(rows * columns, binned.SMALL_CELLS) * 8
+    return 450 + round((floats + (rows + judged) * (columns + 16 + outputs * 40)) / 1e6)
 
 
 def space(facts: Facts) -> dict[str, Range]:
     """The parameters that matter, by LightGBM's own names and tuning guide."""
     ratios = {"ratios": Range(choices=(False, True), text="logarithms of ratios of non-negative columns added")}
+    loss = {"loss": Range(choices=tuple(OBJECTIVES), text="what is minimised")}
     return {
+        **(loss if facts.sizes.get("targets", 0) else {}),
         "learning_rate": Range(low=0.02, high=0.2, log=True, text="shrinkage of each tree"),
         "num_leaves": Range(low=7, high=127, log=True, integer=True, text="leaves of a tree"),
         "min_child_samples": Range(low=5, high=200, log=True, integer=True, text="fewest events in a leaf"),
@@ -69,6 +87,8 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
         "feature_fraction": 0.4, "bagging_fraction": 0.7, "lambda_l2": 1.0 if few else 10.0, "extra_trees": False}
     random = {**plain, "extra_trees": True, "num_leaves": 31 if few else 63, "min_child_samples": 20,
               "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 5.0, "learning_rate": 0.1}
+    if facts.sizes.get("targets", 0):
+        plain, random = ({"loss": "squared", **one} for one in (plain, random))
     if not _offers_ratios(facts):
         return plain, random
     with_ratios = {**plain, "ratios": True, "num_leaves": 15, "feature_fraction": 0.1}
@@ -103,90 +123,191 @@ def _ratios(train: Rows) -> Ratios:
     """All pairs of columns that are never negative in the training rows; offsets of a hundredth of their medians."""
     import numpy as np
 
-    columns = np.flatnonzero(train.numbers.min(axis=0) >= 0)
-    middle = np.abs(np.median(train.numbers, axis=0))
+    columns = np.flatnonzero(np.min([block.numbers.min(axis=0) for block in train.blocks()], axis=0) >= 0)
+    middle = np.abs(np.median(train.numbers[::max(1, len(train) // MOST_FOR_MEDIANS)], axis=0))
     offsets = 0.01 * np.where(middle > 0, middle, 1.0)
     pairs = [[int(a), int(b)] for i, a in enumerate(columns) for b in columns[i + 1:]]
     return Ratios(pairs, [float(offset) for offset in offsets])
 
 
 @dataclass(frozen=True)
-class BoostedTrees:
-    """A LightGBM booster kept at its best iteration."""
+class Scale:
+    """What amounts (t,) were divided by after ``centre`` was taken off, and the uncertainty ``sigma`` (t,) of models
+    that state none; all in the targets' units. ``loss`` is what was minimised; empty for classes."""
 
-    booster: Any
+    loss: str = ""
+    centre: tuple[float, ...] = ()
+    width: tuple[float, ...] = ()
+    sigma: tuple[float, ...] = ()
+
+    def amounts(self, raw: Sequence[Array]) -> Array:
+        """Value and uncertainty, float32 (n, t, 2), of the boosters' outputs (n,), one or three for each target."""
+        import numpy as np
+
+        out = np.empty((len(raw[0]), len(self.centre), 2), dtype=np.float32)
+        each = len(raw) // len(self.centre)
+        for j, (centre, width) in enumerate(zip(self.centre, self.width, strict=True)):
+            own = raw[j * each:(j + 1) * each]
+            out[:, j, 0] = centre + width * own[each // 2]
+            out[:, j, 1] = self.sigma[j] if each == 1 else width * np.maximum((own[2] - own[0]) / 2, LEAST_SIGMA)
+        return out
+
+
+@dataclass(frozen=True)
+class BoostedTrees:
+    """LightGBM boosters, each kept at its best iteration: one for classes, one or three for each amount."""
+
+    boosters: tuple[Any, ...]
+    kept: tuple[int, ...]
     outputs: int
     ratios: Ratios
-    steps: int
+    scale: Scale
     history: tuple[Mapping[str, float], ...] = ()
     threads: int = 0
     """Threads of a prediction, which do not change it; 0 for what the process may use."""
 
+    @property
+    def steps(self) -> int:
+        """Trees of a booster, on average."""
+        return max(1, round(sum(self.kept) / len(self.kept)))
+
     def predict(self, rows: Rows) -> Array:
-        """Class probabilities (n, classes), float32."""
-        raw = self.booster.predict(self.ratios.matrix(rows), num_iteration=self.steps, num_threads=self.threads)
-        return _probabilities(raw, self.outputs)
+        """Class probabilities (n, classes), or value and uncertainty (n, t, 2); float32."""
+        import numpy as np
+
+        return np.concatenate([self._block(block) for block in rows.blocks()])
+
+    def _block(self, rows: Rows) -> Array:
+        matrix = self.ratios.matrix(rows)
+        raw = [booster.predict(matrix, num_iteration=kept, num_threads=self.threads)
+               for booster, kept in zip(self.boosters, self.kept, strict=True)]
+        return self.scale.amounts(raw) if self.scale.loss else _probabilities(raw[0], self.outputs)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.booster.save_model(folder / "boosted_trees.txt", num_iteration=self.steps)
+        for i, (booster, kept) in enumerate(zip(self.boosters, self.kept, strict=True)):
+            booster.save_model(folder / f"boosted_trees-{i}.txt", num_iteration=kept)
         (folder / "columns.json").write_text(json.dumps({
-            "outputs": self.outputs, "pairs": self.ratios.pairs, "offsets": self.ratios.offsets}), encoding="utf-8")
+            "outputs": self.outputs, "pairs": self.ratios.pairs, "offsets": self.ratios.offsets,
+            "boosters": len(self.boosters), "scale": to_json(self.scale)}), encoding="utf-8")
 
 
 def load(folder: Path) -> Fitted:
     import lightgbm
 
-    columns = json.loads((folder / "columns.json").read_text(encoding="utf-8"))
-    booster = lightgbm.Booster(model_file=folder / "boosted_trees.txt")
-    return BoostedTrees(booster, columns["outputs"], Ratios(columns["pairs"], columns["offsets"]),
-                        booster.current_iteration())
+    saved = json.loads((folder / "columns.json").read_text(encoding="utf-8"))
+    boosters = tuple(lightgbm.Booster(model_file=folder / f"boosted_trees-{i}.txt") for i in range(saved["boosters"]))
+    scale = Scale(saved["scale"]["loss"], *(tuple(saved["scale"][key]) for key in ("centre", "width", "sigma")))
+    return BoostedTrees(boosters, tuple(booster.current_iteration() for booster in boosters), saved["outputs"],
+                        Ratios(saved["pairs"], saved["offsets"]), scale)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
-    """Add trees until the weighted validation log loss has not improved for ``PATIENCE`` of them."""
-    import lightgbm
-
-    outputs = len(problem.schema.classes)
+    """Add trees until the weighted validation loss has not improved for ``PATIENCE`` of them."""
     ratios = _ratios(problem.train) if params.get("ratios") else Ratios()
-    n_numbers = problem.train.numbers.shape[1]
-    categorical = list(range(n_numbers, n_numbers + len(problem.schema.levels)))
-    train = _dataset(problem.train, ratios, categorical)
-    valid = _dataset(problem.valid, ratios, categorical, train)
-    settings = {
-        **{name: value for name, value in params.items() if name != "ratios"},
-        "objective": "binary" if outputs == 2 else "multiclass", "num_class": 1 if outputs == 2 else outputs,
-        "metric": "binary_logloss" if outputs == 2 else "multi_logloss", "bagging_freq": 1, "verbosity": -1,
-        "seed": job.seed % 2**31, "deterministic": True, "force_col_wise": True, "num_threads": job.threads,
-    }
+    if problem.schema.classes:
+        return _fit_classes(problem, params, job, watch, ratios)
+    return _fit_amounts(problem, params, job, watch, ratios)
 
-    step = 0
 
-    def follow(predictions: Array, dataset: Any) -> list[tuple[str, float, bool]]:
-        nonlocal step
-        if dataset is valid:
-            step += 1
-            if step % WATCH_EVERY == 0:
-                watch(step, _probabilities(predictions, outputs))
-        return []
-
-    curves: dict[str, dict[str, list[float]]] = {}
-    recording = lightgbm.record_evaluation(curves)
-    stopping = [] if job.steps else [lightgbm.early_stopping(PATIENCE, verbose=False)]
-    booster = lightgbm.train(
-        settings, train, round(MORE_TREES * job.steps) or MAX_TREES, valid_sets=[train, valid],
-        valid_names=["train", "valid"], feval=follow, callbacks=[recording, *stopping])
-    kept = booster.current_iteration() if job.steps else booster.best_iteration
-    fitted = BoostedTrees(booster, outputs, ratios, kept, _history(curves), job.threads)
-    watch(step + 1, fitted.predict(problem.valid))
+def _fit_classes(problem: TableProblem, params: Params, job: Job, watch: Watch, ratios: Ratios) -> Fitted:
+    outputs = len(problem.schema.classes)
+    train, valid = _datasets(problem, ratios, job)
+    settings = {**_settings(params, job), "objective": "binary" if outputs == 2 else "multiclass",
+                "num_class": 1 if outputs == 2 else outputs}
+    booster, kept, steps, history = _boost(settings, train, valid, problem.train.target, problem.valid.target, job,
+                                           lambda step, raw: watch(step, _probabilities(raw, outputs)))
+    fitted = BoostedTrees((booster,), (kept,), outputs, ratios, Scale(), history, job.threads)
+    watch(steps + 1, fitted.predict(problem.valid))
     return fitted
 
 
-def _dataset(rows: Rows, ratios: Ratios, categorical: list[int], reference: Any = None) -> Any:
+def _fit_amounts(problem: TableProblem, params: Params, job: Job, watch: Watch, ratios: Ratios) -> Fitted:
+    """One target after the other, standardised. The trial is followed while it has one sequence of trees only."""
+    import numpy as np
+
+    train, valid = _datasets(problem, ratios, job)
+    target, loss = problem.train.target.astype(np.float64), str(params["loss"])
+    centre = np.average(target, axis=0, weights=problem.train.fit_weight)
+    width = np.sqrt(np.average((target - centre) ** 2, axis=0, weights=problem.train.fit_weight))
+    width = np.where(width > 0, width, 1.0)
+    scale = Scale(loss, tuple(centre.tolist()), tuple(width.tolist()), tuple(width.tolist()))
+    levels = LEVELS if loss == "quantile" else (None,)
+    alone = len(centre) == len(levels) == 1
+    boosters: list[Any] = []
+    kept: list[int] = []
+    most = 0
+    history: tuple[Mapping[str, float], ...] = ()
+    for j in range(len(centre)):
+        labels = [((rows.target[:, j] - centre[j]) / width[j]).astype(np.float32)
+                  for rows in (problem.train, problem.valid)]
+        for level in levels:
+            settings = {**_settings(params, job), "objective": OBJECTIVES[loss], "alpha": level or HUBER}
+            booster, best, steps, history = _boost(
+                settings, train, valid, labels[0], labels[1], job,
+                lambda step, raw: watch(step, scale.amounts([raw])) if alone else None)
+            boosters.append(booster)
+            kept.append(best)
+            most = max(most, steps)
+    fitted = BoostedTrees(tuple(boosters), tuple(kept), len(centre), ratios, scale, history, job.threads)
+    if loss != "quantile":  # nothing is said of the uncertainty: what is left over on validation rows tells it
+        residual = fitted.predict(problem.valid)[..., 0] - problem.valid.target
+        sigma = np.sqrt(np.average(residual.astype(np.float64) ** 2, axis=0, weights=problem.valid.fit_weight))
+        fitted = replace(fitted, scale=replace(scale, sigma=tuple(np.maximum(sigma, LEAST_SIGMA * width).tolist())))
+    watch(most + 1, fitted.predict(problem.valid))
+    return fitted
+
+
+def _datasets(problem: TableProblem, ratios: Ratios, job: Job) -> tuple[Any, Any]:
+    """The bins of train and validation rows; of a whole problem's many rows they are shared by the trials of a run."""
+    n_numbers = problem.train.numbers.shape[1]
+    categorical = range(n_numbers, n_numbers + len(problem.schema.levels))
+    kind = "ratios" if ratios.pairs else "plain"
+    files = [None if problem.variation else RunDir(Path(job.run_dir)).binned / f"{kind}-{part}.bin"
+             for part in ("train", "valid")]
+    train = binned.dataset(problem.train, ratios.matrix, _flat(problem.train), categorical, None, files[0])
+    return train, binned.dataset(problem.valid, ratios.matrix, _flat(problem.valid), categorical, train, files[1])
+
+
+def _flat(rows: Rows) -> Array:
+    return rows.target if rows.target.ndim == 1 else rows.target[:, 0]
+
+
+def _settings(params: Params, job: Job) -> dict[str, Any]:
+    own = {name: value for name, value in params.items() if name not in {"ratios", "loss"}}
+    return {**own, **binned.ALWAYS, "bagging_freq": 1, "seed": job.seed % 2**31, "deterministic": True,
+            "force_col_wise": True, "num_threads": job.threads}
+
+
+def _boost(
+    settings: Mapping[str, Any], train: Any, valid: Any, labels: Array, judged: Array, job: Job,
+    follow: Callable[[int, Array], object],
+) -> tuple[Any, int, int, tuple[Mapping[str, float], ...]]:
+    """A booster, the iteration that is kept, how many there were, and their history.
+
+    ``follow`` hears of every tenth tree's predictions.
+    """
     import lightgbm
 
-    return lightgbm.Dataset(ratios.matrix(rows), rows.target, weight=rows.weight, reference=reference,
-                            categorical_feature=categorical, params={"verbosity": -1})
+    for data, label in ((train, labels), (valid, judged)):
+        data.construct().set_label(label)
+    step = 0
+
+    def heard(predictions: Array, data: Any) -> list[tuple[str, float, bool]]:
+        nonlocal step
+        if data is valid:
+            step += 1
+            if step % WATCH_EVERY == 0:
+                follow(step, predictions)
+        return []
+
+    curves: dict[str, dict[str, list[float]]] = {}
+    stopping = [] if job.steps else [lightgbm.early_stopping(PATIENCE, verbose=False)]
+    booster = lightgbm.train(
+        dict(settings), train, round(MORE_TREES * job.steps) or MAX_TREES, valid_sets=[train, valid],
+        valid_names=["train", "valid"], feval=heard, callbacks=[lightgbm.record_evaluation(curves), *stopping])
+    kept = booster.current_iteration() if job.steps else booster.best_iteration
+    return booster, kept, step, _history(curves)
 
 
 def _probabilities(raw: Array, outputs: int) -> Array:

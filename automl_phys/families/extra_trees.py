@@ -1,6 +1,8 @@
 """Family ``extra_trees``: extremely randomised trees (scikit-learn), for the diversity of an ensemble.
 
-The saved model is the arrays of its trees; prediction walks them in NumPy, so that no pickle is needed.
+Of amounts the trees predict mean and mean square, hence an uncertainty of each row: what the trees disagree by, and
+what is left in their leaves. More than ``MOST_ROWS`` rows are not looked at: they are taken evenly. The saved model is
+the arrays of its trees; prediction walks them in NumPy, so that no pickle is needed.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
     from automl_phys.values import Array
 
-SOLVES = frozenset({"classify"})
+SOLVES = frozenset({"classify", "regress"})
 NEEDS = ("sklearn",)
 TEXT = "randomised trees: errors unlike those of the other families"
 
 TREES_PER_BLOCK = 50
 ROWS_PER_CHUNK = 50_000
+MOST_ROWS = 500_000
+LEAST_SIGMA = 1e-4
+"""Of the target's standard deviation: an uncertainty is never 0."""
 
 
 def skip(facts: Facts) -> str | None:
@@ -32,7 +37,7 @@ def skip(facts: Facts) -> str | None:
 
 def memory_mb(facts: Facts) -> int:
     """The interpreter with scikit-learn, the rows, and 300 trees of up to two nodes for each leaf's worth of rows."""
-    rows = facts.rows.get("train", 0)
+    rows = min(MOST_ROWS, facts.rows.get("train", 0))
     nodes = 300 * 2 * rows / 4
     return 400 + round((rows * facts.sizes["numbers"] * 4 + nodes * (64 + 8 * facts.sizes["outputs"])) / 1e6)
 
@@ -54,7 +59,8 @@ class ExtraTrees:
     """The nodes of all trees, one after another.
 
     Node i goes on to ``child[i, 1]`` when its ``feature[i]`` is at most ``threshold[i]``, else to ``child[i, 0]``; a
-    leaf is its own child and has its class shares in ``value[i]``. ``roots`` are the trees' first nodes.
+    leaf is its own child and has its class shares in ``value[i]``, or for each amount, standardised by ``centre`` and
+    ``width`` (t,), mean and mean square. ``roots`` are the trees' first nodes.
     """
 
     child: Array
@@ -62,20 +68,30 @@ class ExtraTrees:
     threshold: Array
     value: Array
     roots: Array
+    centre: Array
+    width: Array
     steps: int
     history: tuple[Mapping[str, float], ...] = ()
 
     def predict(self, rows: Rows) -> Array:
-        """Class probabilities (n, classes), float32: the mean of the leaves' shares over the trees."""
+        """Class probabilities (n, classes), or value and uncertainty (n, t, 2), float32: means over the trees."""
+        import numpy as np
+
+        return np.concatenate([self._block(block) for block in rows.blocks(ROWS_PER_CHUNK)])
+
+    def _block(self, rows: Rows) -> Array:
         import numpy as np
 
         matrix = _matrix(rows)
         out = np.zeros((len(matrix), self.value.shape[1]), dtype=np.float64)
-        for start in range(0, len(matrix), ROWS_PER_CHUNK):
-            chunk = matrix[start:start + ROWS_PER_CHUNK]
-            for root in self.roots:
-                out[start:start + ROWS_PER_CHUNK] += self.value[self._leaves(chunk, root)]
-        return (out / len(self.roots)).astype(np.float32)
+        for root in self.roots:
+            out += self.value[self._leaves(matrix, root)]
+        out /= len(self.roots)
+        if not self.centre.size:
+            return out.astype(np.float32)
+        mean, square = out[:, ::2], out[:, 1::2]
+        sigma = np.sqrt(np.maximum(square - mean**2, LEAST_SIGMA**2))
+        return np.stack([self.centre + self.width * mean, self.width * sigma], axis=2).astype(np.float32)
 
     def _leaves(self, matrix: Array, root: int) -> Array:
         """The leaf that each row (n, columns) ends in; rows that have arrived are not looked at again."""
@@ -96,7 +112,8 @@ class ExtraTrees:
 
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(folder / "extra_trees.npz", child=self.child, feature=self.feature,
-                            threshold=self.threshold, value=self.value, roots=self.roots)
+                            threshold=self.threshold, value=self.value, roots=self.roots, centre=self.centre,
+                            width=self.width)
 
 
 def load(folder: Path) -> Fitted:
@@ -104,28 +121,40 @@ def load(folder: Path) -> Fitted:
 
     with np.load(folder / "extra_trees.npz", allow_pickle=False) as saved:
         return ExtraTrees(saved["child"], saved["feature"], saved["threshold"], saved["value"], saved["roots"],
-                          len(saved["roots"]))
+                          saved["centre"], saved["width"], len(saved["roots"]))
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
     """Grow the trees in blocks, so that the fit can be followed and stopped between them."""
-    from sklearn.ensemble import ExtraTreesClassifier
+    import numpy as np
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
+    train = problem.train.take(slice(None, None, -(-len(problem.train) // MOST_ROWS)))
     total = int(str(params["trees"]))
-    forest = ExtraTreesClassifier(
-        n_estimators=0, criterion="entropy", min_samples_leaf=params["min_samples_leaf"],
-        max_features=params["max_features"], n_jobs=job.threads, random_state=job.seed % 2**32, warm_start=True)
-    matrix = _matrix(problem.train)
+    settings: Any = {
+        "n_estimators": 0, "min_samples_leaf": params["min_samples_leaf"], "max_features": params["max_features"],
+        "n_jobs": job.threads, "random_state": job.seed % 2**32, "warm_start": True}
+    centre = width = np.empty(0)
+    target = train.target
+    if problem.schema.classes:
+        forest = ExtraTreesClassifier(criterion="entropy", **settings)
+    else:
+        forest = ExtraTreesRegressor(**settings)
+        centre = np.average(target, axis=0, weights=train.fit_weight)
+        width = np.sqrt(np.average((target - centre) ** 2, axis=0, weights=train.fit_weight))
+        width = np.where(width > 0, width, 1.0)
+        target = ((target - centre) / width).astype(np.float64)
+    matrix = _matrix(train)
     while True:
         forest.n_estimators = min(total, forest.n_estimators + TREES_PER_BLOCK)
-        forest.fit(matrix, problem.train.target, sample_weight=problem.train.weight)
-        fitted = _from_forest(forest)
+        forest.fit(matrix, target if target.shape[1:] != (1,) else target[:, 0], sample_weight=train.fit_weight)
+        fitted = _from_forest(forest, centre, width)
         watch(fitted.steps, fitted.predict(problem.valid))
         if fitted.steps == total:
             return fitted
 
 
-def _from_forest(forest: Any) -> ExtraTrees:
+def _from_forest(forest: Any, centre: Array, width: Array) -> ExtraTrees:
     import numpy as np
 
     trees = [estimator.tree_ for estimator in forest.estimators_]
@@ -135,7 +164,7 @@ def _from_forest(forest: Any) -> ExtraTrees:
         own = np.arange(tree.node_count)
         child = np.stack([tree.children_right, tree.children_left], axis=1)
         children.append(root + np.where(child < 0, own[:, None], child))
-    values = np.concatenate([tree.value[:, 0, :] for tree in trees])
+    values = np.concatenate([_leaf_values(tree, bool(centre.size)) for tree in trees])
     exact = np.concatenate([tree.threshold for tree in trees])
     # scikit-learn compares float32 features with float64 thresholds; the float32 below each decides the same.
     threshold = exact.astype(np.float32)
@@ -143,7 +172,19 @@ def _from_forest(forest: Any) -> ExtraTrees:
     return ExtraTrees(
         np.concatenate(children).astype(np.int32),
         np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32), threshold,
-        (values / values.sum(axis=1, keepdims=True)).astype(np.float32), roots, len(trees))
+        values.astype(np.float32), roots, centre, width, len(trees))
+
+
+def _leaf_values(tree: Any, amounts: bool) -> Array:
+    """The class shares of each node, or mean and mean square of each amount: variance is the impurity of a node, which
+    several amounts share evenly."""
+    import numpy as np
+
+    if not amounts:
+        values = tree.value[:, 0, :]
+        return np.asarray(values / values.sum(axis=1, keepdims=True))
+    mean = tree.value[:, :, 0]
+    return np.stack([mean, mean**2 + tree.impurity[:, None]], axis=2).reshape(len(mean), -1)
 
 
 def _matrix(rows: Rows) -> Array:

@@ -2,7 +2,7 @@
 
 Numbers are scaled robustly and embedded as learned waves (RealMLP, arXiv:2407.04491), hidden layers of one width are
 residual, and one network may hold several members that share most weights (TabM, arXiv:2410.24210). The saved
-``.keras`` file takes raw numbers: its preprocessing is inside.
+``.keras`` file takes raw numbers: its preprocessing is inside, fitted on at most ``MOST_ADAPTED`` rows taken evenly.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from automl_phys.values import Array, Params
 if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
 
-SOLVES = frozenset({"classify"})
+SOLVES = frozenset({"classify", "regress"})
 NEEDS = ("keras",)
 TEXT = "a neural network with embedded numbers: best on many events and smooth features"
 
+DEVICE_BYTES = 1 << 28
+"""As in ``keras_fit``: rows beyond that are streamed."""
+MOST_ADAPTED = 1_000_000
 UPDATES = 1200
 """About how many steps of the optimiser a network of the default size needs to converge."""
 
@@ -32,14 +35,20 @@ def skip(facts: Facts) -> str | None:
 
 
 def memory_mb(facts: Facts) -> int:
-    """Keras and its framework, the rows three times (raw, encoded, on the device) and activations of a large batch."""
+    """Keras and its framework, the rows three times (raw, encoded, on the device) or a few blocks of them, activations
+    of a large batch, targets, weights and the predictions that are followed."""
     columns = facts.sizes["numbers"] + facts.sizes.get("categories", 0)
-    return 1100 + round(facts.rows.get("train", 0) * columns * 4 * 4 / 1e6)
+    rows, judged = facts.rows.get("train", 0), facts.rows.get("valid", 0)
+    streamed = min(rows * columns * 4 * 4, 6 * DEVICE_BYTES)
+    return 1100 + round((streamed + (rows + 3 * judged) * (facts.sizes["outputs"] + 2) * 4) / 1e6)
 
 
 def space(facts: Facts) -> dict[str, Range]:
     batch, epochs = _pace(facts)
+    smoothing = {"label_smoothing": Range(low=0.0, high=0.1, text="share of the target spread over all classes")}
+    loss = {"loss": Range(choices=("squared", "absolute", "huber", "quantile", "gaussian"), text="what is minimised")}
     return {
+        **(loss if facts.sizes.get("targets", 0) else smoothing),
         "layers": Range(choices=([64], [128], [256], [128, 128], [256, 256], [64] * 3, [128] * 3, [256] * 3, [128] * 4,
                                  [192] * 4), text="units of each hidden layer"),
         "activation": Range(choices=("silu", "mish", "selu", "relu"), text="activation of the hidden layers"),
@@ -52,7 +61,6 @@ def space(facts: Facts) -> dict[str, Range]:
         "normalisation": Range(choices=("none", "batch", "layer"), text="normalisation after each hidden layer"),
         "members": Range(choices=(1, 4, 8), text="networks that share their weights (TabM)"),
         "dropout": Range(low=0.0, high=0.4, text="share of units dropped while training"),
-        "label_smoothing": Range(low=0.0, high=0.1, text="share of the target spread over all classes"),
         "learning_rate": Range(low=5e-4, high=1e-2, log=True, text="peak learning rate of AdamW"),
         "schedule": Range(choices=("cosine", "constant"), text="learning rate over the training"),
         "weight_decay": Range(low=1e-3, high=0.5, log=True, text="decoupled weight decay"),
@@ -64,32 +72,37 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     batch, epochs = _pace(facts)
     first: Params = {
+        **({"loss": "squared"} if facts.sizes.get("targets", 0) else {"label_smoothing": 0.0}),
         "layers": [128] * 4, "activation": "silu", "numbers": "robust", "embedding": "periodic", "frequencies": 16,
-        "sigma": 0.1, "normalisation": "none", "members": 1, "dropout": 0.15, "label_smoothing": 0.0,
+        "sigma": 0.1, "normalisation": "none", "members": 1, "dropout": 0.15,
         "learning_rate": 4e-3, "schedule": "cosine", "weight_decay": 0.1, "batch_size": batch, "epochs": epochs}
     second = {**first, "layers": [192] * 4, "numbers": "robust+log", "frequencies": 8, "dropout": 0.25,
               "learning_rate": 3e-3}
     third = {**first, "layers": [256] * 3, "dropout": 0.3, "activation": "mish", "learning_rate": 3e-3}
+    if facts.sizes.get("targets", 0):
+        first, second, third = ({**one, "dropout": 0.0, "learning_rate": 2e-3} for one in (first, second, third))
+        second = {**second, "loss": "gaussian"}
     return first, second, third
 
 
 def _pace(facts: Facts) -> tuple[int, int]:
-    """Batch size and epochs that make about ``UPDATES`` steps: a power of two from 16 to 512, 10 to 200 epochs."""
+    """Batch size and epochs that make about ``UPDATES`` steps: a power of two from 16 to 512, 10 to 200 epochs; of
+    hundreds of thousands of rows larger batches, of millions fewer epochs."""
     rows = max(1, facts.rows.get("train", 1))
-    batch = min(512, max(16, 1 << (rows // 48).bit_length()))
-    return batch, min(200, max(10, round(UPDATES * batch / rows)))
+    batch = min(max(512, min(4096, 1 << (rows // 800).bit_length())), max(16, 1 << (rows // 48).bit_length()))
+    return batch, min(200, max(10 if rows < 1_000_000 else 4, round(UPDATES * batch / rows)))
 
 
 @dataclass(frozen=True)
 class Mlp:
-    """A Keras model from raw numbers (n, d) and category codes (n, c) to class probabilities."""
+    """A Keras model from raw numbers (n, d) and category codes (n, c) to class probabilities, or amounts."""
 
     model: Any
     steps: int
     history: tuple[Mapping[str, float], ...] = ()
 
     def predict(self, rows: Rows) -> Array:
-        """Class probabilities (n, classes), float32."""
+        """Class probabilities (n, classes), or value and uncertainty (n, t, 2); float32."""
         from automl_phys import keras_fit
 
         return keras_fit.predict(self.model, _inputs(rows))
@@ -104,37 +117,66 @@ def load(folder: Path) -> Fitted:
     from automl_phys.keras_fit import load_keras
 
     keras = load_keras()
-    from automl_phys import layers  # noqa: F401 - registers the layers that the file names
+    from automl_phys import heads, layers  # noqa: F401 - registers the layers that the file names
 
     return Mlp(keras.models.load_model(folder / "mlp.keras", compile=False, safe_mode=True), 0)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
-    """Minimise the weighted cross-entropy with AdamW, stopped early on the weighted validation log loss."""
+    """Minimise the weighted loss with AdamW, stopped early on the weighted validation loss."""
+    import numpy as np
+
     from automl_phys import keras_fit
 
     keras = keras_fit.load_keras()
+    from automl_phys import heads
     from automl_phys.layers import MeanProbability
 
     keras.utils.set_random_seed(job.seed % 2**32)
     values: Any = dict(params)
     encoder = _encoder(str(values["numbers"]), problem.train)
     level_counts = [len(levels) for levels in problem.schema.levels.values()]
-    network = _network(values, encoder.output_shape[-1], level_counts, len(problem.schema.classes))
+    n_classes, n_targets = len(problem.schema.classes), len(problem.schema.target)
+    kind = "" if n_classes else str(values["loss"])
+    network = _network(values, encoder.output_shape[-1], level_counts, n_classes or n_targets * heads.OUTPUTS[kind])
+    unit = heads.Unit(*_unit(problem.train)) if kind else None
 
-    def encoded(rows: Rows) -> keras_fit.Batch:
-        numbers = keras_fit.predict(encoder, (rows.numbers,))
-        return keras_fit.Batch((numbers, *_inputs(rows)[1:]), _one_hot(rows, len(problem.schema.classes)), rows.weight)
+    def batch(rows: Rows, weight: Array) -> keras_fit.Batch:
+        if unit is None:
+            target = _one_hot(rows, n_classes)
+        else:
+            target = ((rows.target - unit.centre) / unit.width).astype(np.float32)
+        return keras_fit.Batch(_inputs(rows), target, weight, encode)
+
+    def encode(inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return (keras_fit.predict(encoder, inputs[:1]), *inputs[1:])
 
     training = keras_fit.Training(
         epochs=values["epochs"], batch_size=values["batch_size"], learning_rate=values["learning_rate"],
         schedule=values["schedule"], weight_decay=values["weight_decay"], patience=max(8, values["epochs"] // 3),
         stop_after=job.steps)
-    course = keras_fit.fit(network, head(values["label_smoothing"]), encoded(problem.train), encoded(problem.valid),
-                           training, job.seed, watch)
+    head = heads.classes(values["label_smoothing"]) if unit is None else heads.amounts(kind, unit)
+    course = keras_fit.fit(network, head, batch(problem.train, problem.train.fit_weight),
+                           batch(problem.valid, problem.valid.weight), training, job.seed, watch)
     raw = [keras.Input(shape=i.shape[1:], dtype=i.dtype, name=i.name) for i in (*encoder.inputs, *network.inputs[1:])]
-    outputs = MeanProbability(name="probability")(network([encoder(raw[0]), *raw[1:]]))
-    return Mlp(keras.Model(raw, outputs), course.best_epoch, course.history)
+    last = MeanProbability(name="probability") if unit is None else heads.Amounts(kind, name="amounts")
+    fitted = Mlp(keras.Model(raw, last(network([encoder(raw[0]), *raw[1:]]))), course.best_epoch, course.history)
+    if unit is not None:
+        last.state(unit, unit.width)
+        if kind not in {"gaussian", "quantile"}:  # nothing is said of the uncertainty: validation rows tell it
+            residual = (fitted.predict(problem.valid)[..., 0] - problem.valid.target).astype(np.float64)
+            sigma = np.sqrt(np.average(residual**2, axis=0, weights=problem.valid.fit_weight))
+            last.state(unit, np.maximum(sigma, heads.LEAST_SIGMA * unit.width))
+    return fitted
+
+
+def _unit(train: Rows) -> tuple[Array, Array]:
+    """Weighted mean and standard deviation (t,) of the targets, float32; 1 for a constant one."""
+    import numpy as np
+
+    centre = np.average(train.target, axis=0, weights=train.fit_weight)
+    width = np.sqrt(np.average((train.target - centre) ** 2, axis=0, weights=train.fit_weight))
+    return centre.astype(np.float32), np.where(width > 0, width, 1.0).astype(np.float32)
 
 
 def _inputs(rows: Rows) -> tuple[Array, ...]:
@@ -153,18 +195,19 @@ def _encoder(kind: str, train: Rows) -> Any:
 
     from automl_phys import layers
 
+    some = train.take(slice(None, None, -(-len(train) // MOST_ADAPTED)))
     made = {"robust": layers.RobustScale, "log": layers.LogScale, "bins": layers.PiecewiseLinear}
     inputs = keras.Input((train.numbers.shape[1],), name="numbers")
     encoded = []
     for word in kind.split("+"):
         layer = made[word]()
-        layer.adapt(train.numbers, train.weight)
+        layer.adapt(some.numbers, some.fit_weight)
         encoded.append(layer(inputs))
     return keras.Model(inputs, keras.layers.concatenate(encoded) if len(encoded) > 1 else encoded[0])
 
 
-def _network(values: dict[str, Any], width: int, level_counts: list[int], classes: int) -> Any:
-    """The trained part: scaled numbers (and category codes) to logits, with a member axis when there are members."""
+def _network(values: dict[str, Any], width: int, level_counts: list[int], outputs: int) -> Any:
+    """The trained part: scaled numbers (and category codes) to outputs, with a member axis when there are members."""
     import keras
 
     from automl_phys import layers
@@ -197,25 +240,5 @@ def _network(values: dict[str, Any], width: int, level_counts: list[int], classe
             hidden = keras.layers.Dropout(values["dropout"])(hidden)
         if index and before.shape == hidden.shape:
             hidden = keras.layers.add([hidden, before])
-    logits = layers.MemberDense(classes)(hidden) if members > 1 else keras.layers.Dense(classes)(hidden)
-    return keras.Model(inputs, logits)
-
-
-def head(smoothing: float) -> Any:
-    """The ``keras_fit.Head`` of a classifier: cross-entropy with smoothed labels, class probabilities, log loss."""
-    from keras import ops
-
-    from automl_phys.keras_fit import Head
-    from automl_phys.layers import mean_probability
-
-    def loss(target: Any, logits: Any) -> Any:
-        """Cross-entropy of each row; members are trained each on its own, so theirs are averaged."""
-        target = target * (1 - smoothing) + smoothing / target.shape[-1]
-        if len(logits.shape) == 3:
-            return -ops.mean(ops.sum(target[:, None, :] * ops.log_softmax(logits, axis=-1), axis=-1), axis=1)
-        return -ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1)
-
-    def log_loss(target: Any, probabilities: Any) -> Any:
-        return -ops.log(ops.clip(ops.sum(target * probabilities, axis=-1), 1e-7, 1.0))
-
-    return Head(loss, mean_probability, log_loss)
+    last = layers.MemberDense(outputs) if members > 1 else keras.layers.Dense(outputs)
+    return keras.Model(inputs, last(hidden))

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from automl_phys import recipe, registry, space
+from automl_phys import registry, space
 from automl_phys.assignment import NOISE, by_size
 from automl_phys.contracts import Facts, Portrayed
 from automl_phys.errors import DataError
+from automl_phys.tasks.reduce_cluster import EXAMPLE
 from automl_phys.trials import Job
 from automl_phys.values import Params
 
@@ -65,7 +66,7 @@ def facts(count: int) -> Facts:
 # ---------------------------------------------------------------- settings
 
 @EVERY
-@pytest.mark.parametrize("about", [facts(40), facts(1797), facts(200_000), recipe.MADE_UP], ids=str)
+@pytest.mark.parametrize("about", [facts(40), facts(1797), facts(200_000), EXAMPLE], ids=str)
 def test_the_space_contains_the_defaults(name: str, about: Facts) -> None:
     for params in family(name).defaults(about):
         assert space.inside(params, family(name).space(about))
@@ -75,7 +76,7 @@ def test_the_space_contains_the_defaults(name: str, about: Facts) -> None:
 
 @EVERY
 def test_the_parameters_do_not_depend_on_the_data(name: str) -> None:
-    assert family(name).space(recipe.MADE_UP).keys() == family(name).space(facts(50)).keys() == RIGHT[name].keys()
+    assert family(name).space(EXAMPLE).keys() == family(name).space(facts(50)).keys() == RIGHT[name].keys()
 
 
 @EVERY
@@ -165,6 +166,7 @@ from pathlib import Path
 warnings.simplefilter("error")
 import numpy as np
 from automl_phys import registry
+from automl_phys.tasks.reduce_cluster import EXAMPLE
 from automl_phys.trials import Job
 folder, given = Path(sys.argv[1]), json.loads(sys.argv[2])
 points, new = np.load(folder / "points.npy"), np.load(folder / "new.npy")
@@ -337,8 +339,8 @@ def test_birch_widens_its_subclusters_until_they_can_be_joined(monkeypatch: pyte
 
 
 def test_listing_clusterers_imports_nothing_heavy() -> None:
-    code = ("import sys; from automl_phys import recipe, registry\n"
-            f"for name in {list(RIGHT)}: registry.load('families', name).defaults(recipe.MADE_UP)\n"
+    code = ("import sys; from automl_phys import registry; from automl_phys.tasks.reduce_cluster import EXAMPLE\n"
+            f"for name in {list(RIGHT)}: registry.load('families', name).defaults(EXAMPLE)\n"
             "heavy = {'numpy', 'scipy', 'sklearn', 'hdbscan', 'threadpoolctl'} & set(sys.modules)\n"
             "assert not heavy, heavy")
     subprocess.run([sys.executable, "-c", code], check=True)

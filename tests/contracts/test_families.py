@@ -32,7 +32,7 @@ def problem(seed: int = 0, categories: bool = True) -> Any:
     rng = np.random.default_rng(seed)
     levels = {"region": ("x", "y", "z")} if categories else {}
     return SimpleNamespace(train=rows(300, rng, categories), valid=rows(200, rng, categories),
-                           schema=SimpleNamespace(classes=CLASSES, levels=levels))
+                           schema=SimpleNamespace(classes=CLASSES, levels=levels, target=("label",)), variation="")
 
 
 FACTS = Facts("table", {"train": 300, "valid": 200, "test": 100},
@@ -100,10 +100,10 @@ def test_weights_count(name: str) -> None:
     wrong = np.arange(300) < 150
     target = np.where(wrong, (given.train.target + 1) % 3, given.train.target).astype(np.int32)
     poisoned = Rows(given.train.numbers, given.train.categories, target, np.where(wrong, 0, 2).astype(np.float32))
-    given = SimpleNamespace(train=poisoned, valid=given.valid, schema=given.schema)
+    given = SimpleNamespace(train=poisoned, valid=given.valid, schema=given.schema, variation="")
     ignoring = family.fit(given, params, job(name, params), follow).predict(given.valid)
     unweighted = Rows(poisoned.numbers, poisoned.categories, target, np.ones(300, np.float32))
-    believing = family.fit(SimpleNamespace(train=unweighted, valid=given.valid, schema=given.schema), params,
+    believing = family.fit(SimpleNamespace(train=unweighted, valid=given.valid, schema=given.schema, variation=""), params,
                            job(name, params), follow).predict(given.valid)
     assert log_loss(given.valid, ignoring) < 0.85 < log_loss(given.valid, believing) + 0.05
 
@@ -144,4 +144,4 @@ def test_extra_trees_predict_as_scikit_learn_does() -> None:
     matrix = np.hstack([given.train.numbers, given.train.categories.astype(np.float32)])
     forest = ExtraTreesClassifier(20, random_state=0).fit(matrix, given.train.target)
     valid = np.hstack([given.valid.numbers, given.valid.categories.astype(np.float32)])
-    assert np.allclose(extra_trees._from_forest(forest).predict(given.valid), forest.predict_proba(valid), atol=1e-6)
+    assert np.allclose(extra_trees._from_forest(forest, np.empty(0), np.empty(0)).predict(given.valid), forest.predict_proba(valid), atol=1e-6)

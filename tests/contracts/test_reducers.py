@@ -16,7 +16,7 @@ import pytest
 from automl_phys import placing, registry, space
 from automl_phys.contracts import Facts, Portrayed, Reducer, Reduction
 from automl_phys.errors import DataError
-from automl_phys.recipe import MADE_UP
+from automl_phys.tasks.classify import EXAMPLE as MADE_UP
 from automl_phys.trials import Job
 
 REDUCERS = ("pca", "tsne", "umap", "autoencoder")
