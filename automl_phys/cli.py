@@ -21,8 +21,6 @@ import typer
 from automl_phys import __version__, registry
 from automl_phys.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, AutomlPhysError, CallError, Mistake, RecipeError
 
-SCORE_SUFFIXES = (".parquet", ".csv")
-
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
@@ -116,17 +114,16 @@ def plan(
 @app.command()
 def predict(
     run: RunFolder, data: Annotated[str, typer.Argument(help="New data: a file or a glob.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the scores go: .parquet or .csv.")],
+    output: Annotated[Path, typer.Option(
+        "-o", "--output", help="Where the scores go: .parquet, .csv, .feather, .h5 or .root.")],
     quiet: Quiet = False,
 ) -> None:
     """Score new data with a finished run."""
-    from automl_phys import pipeline
+    from automl_phys import pipeline, table_file
     from automl_phys.console import Terminal
     from automl_phys.rundir import RunDir
 
-    if output.suffix not in SCORE_SUFFIXES:
-        raise CallError(Mistake("unknown-format", f"Scores cannot be written as '{output.suffix}'.",
-                                f"End the name of -o in one of {', '.join(SCORE_SUFFIXES)}."))
+    table_file.check(output)
     with Terminal(quiet) as show:
         rows = pipeline.predict(RunDir(run), Path(data), output, show)
     typer.echo(f"Wrote the scores of {rows} rows to {output}.")

@@ -190,6 +190,8 @@ class Task(Protocol):
     Options: type[BaseModel]
     DEFAULT_OBJECTIVE: str
     BASELINE: str
+    EXAMPLE: Facts
+    """A problem to ask the families' spaces for before the data are known."""
     REPLICAS: int
     """0 where the predictions of several models may be averaged. Else the best trial wins alone, and this is on how
     many variations of the problem it is fitted again, to see how well it holds."""
@@ -223,13 +225,29 @@ class Task(Protocol):
 
     def score(self, objective: str, part: Any, predictions: Array) -> float: ...
 
-    def evaluate(self, problem: Problem, candidates: Sequence[Candidate], objective: str, seed: int) -> Evaluation: ...
+    def calibrate(
+        self, problem: Problem, part: Any, predictions: Array, predict: Callable[[Any], Array] | None = None
+    ) -> Mapping[str, Any]:
+        """What the winner's predictions for rows that it was not fitted on say of its uncertainty, as plain data: the
+        half-widths of intervals, thresholds. Empty where there is nothing to calibrate.
+
+        ``predictions`` for ``part`` are by the models of the search or of folds, ``predict`` is the winner as it will
+        be used, fitted again on these very rows.
+        """
+        ...
+
+    def evaluate(
+        self, problem: Problem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
+        seed: int,
+    ) -> Evaluation: ...
 
     def read_new(self, problem: Problem, source: Path) -> Any:
         """New data as the families' ``predict`` takes it, columns checked. Raises DataError."""
         ...
 
-    def write_scores(self, problem: Problem, rows: Any, predictions: Array, target: Path) -> None: ...
+    def write_scores(
+        self, problem: Problem, rows: Any, predictions: Array, calibration: Mapping[str, Any], target: Path
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -382,22 +400,49 @@ class Executor(Protocol):
 
 
 class Source(Protocol):
-    """A module in ``sources/``: one file format, read in chunks."""
+    """A module in ``sources/``: one file format, read in chunks.
+
+    ``INSIDE`` says what a file holds several of, so that one must be named after a colon (``file.root:tree``):
+    ``tree``, ``group``; empty where a file is one table.
+    """
 
     SUFFIXES: tuple[str, ...]
+    INSIDE: str
 
-    def peek(self, path: Path) -> Header: ...
+    def peek(self, location: Location) -> Header:
+        """Columns and rows, from as little of the file as will do. Raises DataError with named mistakes."""
+        ...
 
-    def read(self, path: Path, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]: ...
+    def read(self, location: Location, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
+        """The named columns in the file's order of rows, at most ``chunk_rows`` at a time; arrays as arrow lists.
+
+        Raises DataError with named mistakes.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file, and where in it the table is; ``inside`` is empty when the file holds one table only, or none is
+    named."""
+
+    path: Path
+    inside: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.inside}" if self.inside else str(self.path)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself without being read. ``columns`` maps a name to ``number``, ``text``, ``flag``
-    or ``other``. ``rows`` is None where only reading tells."""
+    """What a file says of itself without being read. ``columns`` maps a name to ``number``, ``text``, ``flag``,
+    ``time`` (a date or a time stamp), ``list`` (an array of numbers in each row) or ``other``. ``rows`` is None where
+    only reading tells. ``shapes`` are those of the arrays that are alike in every row; a ``list`` column without one
+    differs from row to row."""
 
     columns: Mapping[str, str]
     rows: int | None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Check(Protocol):

@@ -36,8 +36,9 @@ def run(plan: Plan, run_dir: RunDir, show: Show) -> Evaluation:
     problem = task.load(run_dir.problem)
     chosen = rundir.read_json(run_dir.ensemble, Ensemble)
     found = candidates(plan, chosen, problem, run_dir, show)
-    evaluation = _with_search(task.evaluate(problem, found, plan.objective, plan.seed), plan, run_dir)
-    task.write_scores(problem, problem.test, found[0].predictions["test"], run_dir.predictions)
+    said = task.evaluate(problem, found, plan.objective, chosen.calibration, plan.seed)
+    evaluation = _with_search(said, plan, run_dir)
+    task.write_scores(problem, problem.test, found[0].predictions["test"], chosen.calibration, run_dir.predictions)
     rundir.write_json(run_dir.evaluation, evaluation)  # last: its being there says that the stage is done
     show.say(evaluation.verdict)
     return evaluation

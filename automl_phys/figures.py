@@ -287,7 +287,7 @@ def _draw_matrix(axes: Axes, figure: Figure) -> None:
     shades = colormaps["RdBu_r" if signed else "Blues"]
     norm = CenteredNorm() if signed else Normalize(0.0, np.nanmax(values) or 1.0)
     mesh = axes.pcolormesh(np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, values, cmap=shades, norm=norm,
-                           edgecolors="white", linewidth=0.8)
+                           edgecolors="white", linewidth=0.8 if max(rows, columns) <= MAX_ANNOTATED else 0)
     axes.invert_yaxis()
     axes.set_aspect("equal")
     axes.set_xlabel(figure.x.label)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show) -> RunDir:
         with interruptible(), closing(_open_executor(decided, run_dir, worker.run_trial)) as executor:
             trials = search.run(decided, run_dir, executor, show, _end(began, decided.search_minutes))
             refit.run(decided, run_dir, trials, executor, show, _end(began, decided.minutes))
+    shutil.rmtree(run_dir.binned, ignore_errors=True)  # made again from the problem, should it be wanted
     verify.run(decided, run_dir, show)
     evaluate.run(decided, run_dir, show)
     diagnose.run(decided, run_dir, show)

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from automl_phys import (
     points_scale,
     rundir,
+    table_features,
+    table_files,
     table_labels,
     table_new,
     table_read,
@@ -31,10 +33,11 @@ from automl_phys.contracts import Facts
 from automl_phys.errors import DataError, Mistake
 from automl_phys.points_problem import NewPoints, Points, PointsProblem, Schema, Stored, load
 from automl_phys.points_scale import Columns
+from automl_phys.table_features import Places, Tally
+from automl_phys.table_files import Files
 from automl_phys.table_problem import DESCRIPTION
-from automl_phys.table_read import Files
 from automl_phys.table_roles import Roles
-from automl_phys.table_write import Tally
+from automl_phys.table_view import CUT
 from automl_phys.values import to_json
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NewPoints", "Points", "PointsProblem", "Schema", "fingerprint", "load", "look", "prepare", "read_new"]
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised when the same inputs would be stored otherwise than before."""
 
 FEWEST_ROWS = 10
@@ -58,17 +61,27 @@ MIXER = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Survey:
-    """All that is known before the features are read. ``kept`` are the rows that are used, ``truth`` the code of each
-    row of the data (rows,), ``classes`` their names."""
+    """All that is known before the features are read. ``parts`` int8 (rows,) is -1 for rows of the data that are not
+    used, else 0, ``truth`` the code of each row of the data (rows,), ``classes`` their names."""
 
     files: Files
     file_rows: tuple[int, ...]
     roles: Roles
-    kept: NDArray[np.int64]
+    parts: NDArray[np.int8]
     truth: NDArray[np.int32] | None
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
+
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """The rows that are used."""
+        return np.flatnonzero(self.parts == 0)
+
+    @property
+    def places(self) -> Places:
+        """Where they are stored: one after the other."""
+        return Places(self.parts, (int((self.parts == 0).sum()),), 1)
 
 
 def look(data: PointsData, folder: Path, _seed: int) -> Facts:
@@ -78,8 +91,7 @@ def look(data: PointsData, folder: Path, _seed: int) -> Facts:
     planned. Raises DataError with all mistakes.
     """
     seen = _survey(data, folder)
-    rows = sum(seen.file_rows)
-    tally = table_write.read_features(seen.files, seen.roles, table_write.stored_places(seen.kept, rows), rows)
+    tally = table_features.read_features(seen.files, seen.roles, seen.places, extremes=True)
     mistakes = [*seen.mistakes, *_wrong_features(seen, data.missing, tally)]
     if mistakes:
         raise DataError(mistakes)
@@ -94,8 +106,8 @@ def prepare(data: PointsData, folder: Path, target: Path, seed: int) -> PointsPr
     seen = _survey(data, folder)
     used = table_read.used(seen.files, seen.file_rows)
     with table_write.whole_folder(target) as draft:
-        made, tally, _ = table_write.write_features(
-            seen.files, seen.roles, seen.kept, sum(seen.file_rows), len(seen.kept), data.missing, draft)
+        made, tally, _ = table_features.write_features(
+            seen.files, seen.roles, seen.places, data.missing, draft, extremes=True)
         mistakes = [*seen.mistakes, *_wrong_features(seen, data.missing, tally)]
         if mistakes:
             raise DataError(mistakes)
@@ -103,17 +115,18 @@ def prepare(data: PointsData, folder: Path, target: Path, seed: int) -> PointsPr
         columns = _columns(draft, made, len(seen.kept))
         scale, _ = _scale(data, tally)
         centre, width = points_scale.fit(columns, scale)
-        scaled = table_write.allocate(draft / "scaled.npy", (len(seen.kept), columns.width), np.float32)
+        scaled = table_features.allocate(draft / "scaled.npy", (len(seen.kept), columns.width), np.float32)
         for rows in points_scale.blocks(len(seen.kept)):
             scaled[rows] = points_scale.apply(columns.matrix(rows), centre, width)
         (draft / "categories.npy").unlink(missing_ok=True)
         if seen.truth is not None:
-            table_write.allocate(draft / "truth.npy", seen.kept.shape, np.int32)[:] = seen.truth[seen.kept]
+            table_features.allocate(draft / "truth.npy", seen.kept.shape, np.int32)[:] = seen.truth[seen.kept]
         table_write.write_carried(seen.files, seen.roles.spectators, seen.kept, draft)
         schema = Schema(
             numbers=made.numbers, levels=made.levels, spectators=seen.roles.spectators, missing=data.missing,
             medians=made.medians, indicators=made.indicators, scale=scale, centre=tuple(centre.tolist()),
-            width=tuple(width.tolist()), truth=data.truth, classes=seen.classes)
+            width=tuple(width.tolist()), truth=seen.roles.single.get("truth"), classes=seen.classes,
+            view=seen.files.view)
         facts = replace(facts, notes=(*facts.notes, *_repeated(scaled)))
         digest = _hash(data, [file.sha256 for file in used], seed)
         rundir.write_json(draft / DESCRIPTION, Stored(digest, schema, facts, used))
@@ -122,7 +135,7 @@ def prepare(data: PointsData, folder: Path, target: Path, seed: int) -> PointsPr
 
 def fingerprint(data: PointsData, folder: Path, seed: int) -> str:
     """Hash of all that decides prepared points. Reads the files' bytes. Raises DataError when they cannot be found."""
-    return _hash(data, table_read.digests(table_read.find(data.path, data.builtin, folder)), seed)
+    return _hash(data, table_read.digests(table_files.of_recipe(data, folder)), seed)
 
 
 def read_new(problem: PointsProblem, path: Path) -> NewPoints:
@@ -133,7 +146,7 @@ def read_new(problem: PointsProblem, path: Path) -> NewPoints:
     :func:`automl_phys.table_read.find` raises.
     """
     schema = problem.schema
-    files = table_read.find(str(path), None, Path(), key=())
+    files = table_new.find(schema, path)
     mistakes = table_new.wrong_columns(schema, files)
     if mistakes:
         raise DataError(mistakes)
@@ -144,17 +157,18 @@ def read_new(problem: PointsProblem, path: Path) -> NewPoints:
     scaled = np.empty((len(read.rows), columns.width), np.float32)
     for rows in points_scale.blocks(len(scaled)):
         scaled[rows] = points_scale.apply(columns.matrix(rows), schema.centre, schema.width)
-    return NewPoints(scaled, read.numbers, read.carried, read.notes)
+    return NewPoints(scaled, read.numbers, read.carried, (*read.notes, *table_new.uncut(schema)))
 
 
 # ---------------------------------------------------------------- what is there
 
 def _survey(data: PointsData, folder: Path) -> Survey:
     """Look at a table. Raises DataError when its files cannot be read; other mistakes are in the result."""
-    files = table_read.find(data.path, data.builtin, folder)
+    files = table_files.of_recipe(data, folder)
     roles, notes, mistakes = table_roles.assign(data, files)
-    named = [c for c in (data.truth,) if c is not None and files.header.columns.get(c, "other") != "other"]
-    columns, file_rows = table_read.whole(files, named)
+    named = [c for c in roles.single.values() if files.header.columns.get(c, "other") not in table_roles.UNREAD]
+    columns, file_rows = table_read.whole(files, [*named, *([CUT] if data.cut else [])])
+    rows = sum(file_rows)
     truth: NDArray[np.int32] | None = None
     classes: tuple[str, ...] = ()
     for name in named:  # one, or none
@@ -166,13 +180,19 @@ def _survey(data: PointsData, folder: Path) -> Survey:
         mistakes.append(Mistake("no-numeric-features", "There is no numeric feature: all are categorical.",
                                 "Give numeric columns too: between categories alone there is no distance.",
                                 ("data", "features")))
-    kept, dropped = table_survey.complete_rows(data.missing, files, roles, sum(file_rows))
-    if len(kept) < FEWEST_ROWS:
-        left = f" left of {sum(file_rows)}, where every feature has a value" if dropped else ""
-        mistakes.append(Mistake("too-few-rows", f"There are {len(kept)} rows{left}.",
+    complete, dropped = table_survey.complete_rows(data.missing, files, roles, rows)
+    used = np.ones(rows, np.bool_) if complete is None else complete
+    if data.cut:
+        used = used & columns[CUT].to_numpy()
+        dropped = [f"The cut and the gaps leave {used.sum()} of {rows} rows." if dropped else
+                   f"The cut leaves {used.sum()} of {rows} rows."]
+    if used.sum() < FEWEST_ROWS:
+        left = f" left of {rows}{'' if data.cut else ', where every feature has a value'}" if dropped else ""
+        mistakes.append(Mistake("too-few-rows", f"There are {used.sum()} rows{left}.",
                                 f"Structure in data takes {FEWEST_ROWS} rows at the very least, and many more to be "
                                 "believed.", ("data",)))
-    return Survey(files, file_rows, roles, kept, truth, classes, (*notes, *dropped), tuple(mistakes))
+    parts = np.where(used, 0, -1).astype(np.int8)
+    return Survey(files, file_rows, roles, parts, truth, classes, (*notes, *dropped), tuple(mistakes))
 
 
 def _truth(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int32], tuple[str, ...], list[Mistake]]:
@@ -189,13 +209,13 @@ def _truth(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int32], tuple
 
 
 def _wrong_features(seen: Survey, missing: str, tally: Tally) -> list[Mistake]:
-    mistakes = table_write.wrong_features(seen.roles, missing, tally)
+    mistakes = table_features.wrong_features(seen.roles, missing, tally)
     for name, codes in zip(seen.roles.categories, tally.codes, strict=True):
         if len(codes) > MOST_LEVELS:
             mistakes.append(Mistake(
                 "too-many-levels", f"The categorical feature '{name}' has {len(codes)} values; each becomes a column.",
                 f"Leave it out, or join its values into {MOST_LEVELS} at most.", ("data", "categorical")))
-    if not mistakes and seen.roles.numbers and not (tally.low < tally.high).any():
+    if not mistakes and seen.roles.numbers and not tally.varying.any():
         mistakes.append(Mistake("no-numeric-features", "Every numeric feature has one value only: "
                                 f"{table_roles.listed(seen.roles.numbers)}.",
                                 "Give numeric columns that vary: between categories alone there is no distance.",
@@ -204,7 +224,7 @@ def _wrong_features(seen: Survey, missing: str, tally: Tally) -> list[Mistake]:
 
 
 def _facts(data: PointsData, seen: Survey, tally: Tally) -> Facts:
-    varying = tally.low < tally.high
+    varying = tally.varying
     d = len(varying)
     indicators = int((varying & (tally.missing[:d] > 0)).sum()) if data.missing == "indicator" else 0
     levels = {name: len(codes) for name, codes, gaps in zip(seen.roles.categories, tally.codes, tally.missing[d:],
@@ -223,13 +243,13 @@ def _facts(data: PointsData, seen: Survey, tally: Tally) -> Facts:
 
 
 def _scale(data: PointsData, tally: Tally) -> tuple[str, str]:
-    varying = tally.low < tally.high
+    varying = tally.varying
     return points_scale.choose(data.scale, tally.low[varying].astype(float), tally.high[varying].astype(float))
 
 
 # ---------------------------------------------------------------- what is written
 
-def _columns(folder: Path, made: table_write.Written, rows: int) -> Columns:
+def _columns(folder: Path, made: table_features.Written, rows: int) -> Columns:
     """The arrays that were written, mapped."""
     numbers = np.load(folder / "numbers.npy", mmap_mode="r")
     categories = np.load(folder / "categories.npy", mmap_mode="r") if made.levels else np.empty((rows, 0), np.int32)
@@ -259,9 +279,7 @@ def _repeated(scaled: NDArray[np.float32]) -> list[str]:
 
 
 def _hash(data: PointsData, digests: list[str] | tuple[str, ...], seed: int) -> str:
-    decided = {
-        "version": LAYOUT_VERSION, "seed": seed, "files": list(digests), "truth": data.truth, "features": data.features,
-        "exclude": data.exclude, "categorical": data.categorical, "spectators": data.spectators,
-        "missing": data.missing, "scale": data.scale,
-    }
-    return hashlib.sha256(json.dumps(to_json(decided)).encode()).hexdigest()
+    told = data.model_dump(exclude={"path", "url", "sha256", "builtin"})
+    labels = list(data.path) if isinstance(data.path, dict) else []
+    decided = {"version": LAYOUT_VERSION, "seed": seed, "files": list(digests), "labels": labels, **told}
+    return hashlib.sha256(json.dumps(to_json(decided), default=str).encode()).hexdigest()

@@ -13,7 +13,7 @@ folder:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from automl_phys import arrays, points_scale, rundir
 from automl_phys.contracts import Facts
+from automl_phys.table_files import Used
 from automl_phys.table_problem import CARRIED, DESCRIPTION
-from automl_phys.table_read import Used
+from automl_phys.table_view import View
 from automl_phys.values import Part
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ NULL_ROWS = 20_000
 class Schema:
     """What the columns of prepared points mean; enough to read new data the same way.
 
-    ``numbers``, ``levels``, ``spectators``, ``missing``, ``medians`` and ``indicators`` as in
-    ``table_problem.Schema``. The columns of ``Points.scaled`` are ``columns``; they were shifted by ``centre`` and
+    ``numbers``, ``levels``, ``spectators``, ``missing``, ``medians``, ``indicators`` and ``view`` as
+    in ``table_problem.Schema``. The columns of ``Points.scaled`` are ``columns``; they were shifted by ``centre`` and
     divided by ``width`` (D,). ``classes`` are the names of the truth's codes 0, 1, …
     """
 
@@ -60,6 +61,7 @@ class Schema:
     width: tuple[float, ...]
     truth: str | None
     classes: tuple[str, ...]
+    view: View = field(default_factory=View)
 
     @property
     def features(self) -> tuple[str, ...]:

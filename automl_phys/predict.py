@@ -27,5 +27,5 @@ def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> 
     rows = task.read_new(problem, source)
     for note in rows.notes:
         show.say(note)
-    task.write_scores(problem, rows, ensemble.predict(run_dir.path, winner, rows), target)
+    task.write_scores(problem, rows, ensemble.predict(run_dir.path, winner, rows), winner.calibration, target)
     return len(rows)

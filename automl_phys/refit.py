@@ -9,15 +9,15 @@ a refit itself :mod:`automl_phys.worker`'s.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from automl_phys import ensemble, registry, resampling
-from automl_phys.contracts import Executor, Plan, Show
+from automl_phys import arrays, ensemble, registry, resampling
+from automl_phys.contracts import Executor, Plan, Problem, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
 from automl_phys.proposals import fit_seed
@@ -43,7 +43,8 @@ def run(
         return _alone_with_replicas(plan, run_dir, trials, ranked, executor, show, end)
     show.stage("Ensemble")
     baseline = _baseline(plan, trials, ranked)
-    members, value = _chosen(plan, run_dir, ranked[:MOST_CANDIDATES])
+    chosen = _chosen(plan, run_dir, ranked[:MOST_CANDIDATES])
+    members = chosen.members
     notes: list[str] = []
     if plan.refit:
         again = _refitted(plan, run_dir, members, _whole_job, executor, show, end, notes)
@@ -54,13 +55,18 @@ def run(
         members = tuple(replace(m, folders=(*kept.get(m.trial, ()), *bagged[m.trial])) if m.trial in bagged else m
                         for m in members)
         if len(bagged) == len(members):
-            members, value = _reweighted(plan, run_dir, members)
+            chosen = _reweighted(plan, run_dir, members)
+            members = chosen.members
     refitted = {member.trial: replace(member, weight=1.0) for member in members}
     best = {trial.job.family: _alone(plan, trial) for trial in reversed(ranked)}
     singles = {family: refitted.get(single.trial, single) for family, single in best.items()}
-    result = Ensemble(members, {**singles, "baseline": _alone(plan, baseline)}, plan.objective, value, tuple(notes))
+    result = Ensemble(members, {**singles, "baseline": _alone(plan, baseline)}, plan.objective, chosen.value,
+                      tuple(notes))
+    calibration = registry.load("tasks", plan.task).calibrate(
+        chosen.problem, chosen.rows, chosen.predictions, lambda rows: ensemble.predict(run_dir.path, result, rows))
+    result = replace(result, calibration=calibration)
     write_json(run_dir.ensemble, result)  # last: its being there says that the stage is done
-    show.say(f"{len(members)} member{'s' * (len(members) > 1)}: validation {plan.objective} {value:.5g}.")
+    show.say(f"{len(members)} member{'s' * (len(members) > 1)}: validation {plan.objective} {chosen.value:.5g}.")
     return result
 
 
@@ -109,15 +115,27 @@ def _baseline(plan: Plan, trials: Sequence[Trial], ranked: Sequence[Trial]) -> T
     return min(done, key=lambda trial: trial.result.number)
 
 
-def _chosen(plan: Plan, run_dir: RunDir, ranked: Sequence[Trial]) -> tuple[tuple[Member, ...], float]:
-    """Members with their weights by the trials' own predictions, heaviest first, and the objective they reach."""
+@dataclass(frozen=True)
+class _Weighing:
+    """Members with their weights, heaviest first; the objective that they reach together on rows that none of them was
+    fitted on; these rows, and the predictions for them."""
+
+    members: tuple[Member, ...]
+    value: float
+    problem: Problem
+    rows: Any
+    predictions: Array
+
+
+def _chosen(plan: Plan, run_dir: RunDir, ranked: Sequence[Trial]) -> _Weighing:
+    """Members by the trials' own predictions."""
     return _weighted(plan, run_dir, [_alone(plan, trial) for trial in ranked], ranked[0].job,
-                     [np.load(FitDir(run_dir.path / t.job.folder).valid, allow_pickle=False) for t in ranked])
+                     [arrays.mapped(FitDir(run_dir.path / t.job.folder).valid) for t in ranked])
 
 
-def _reweighted(plan: Plan, run_dir: RunDir, members: Sequence[Member]) -> tuple[tuple[Member, ...], float]:
+def _reweighted(plan: Plan, run_dir: RunDir, members: Sequence[Member]) -> _Weighing:
     """The same by out-of-fold predictions for all rows of train and validation, of members refitted on all folds."""
-    predictions = [np.concatenate([np.load(FitDir(run_dir.fit(member.trial, fold)).valid, allow_pickle=False)
+    predictions = [np.concatenate([arrays.mapped(FitDir(run_dir.fit(member.trial, fold)).valid)
                                    for fold in range(plan.bagging)]) for member in members]
     all_folds = replace(_fold_jobs(plan, run_dir, members[0], 0)[0], fold=None)
     return _weighted(plan, run_dir, members, all_folds, predictions)
@@ -125,13 +143,16 @@ def _reweighted(plan: Plan, run_dir: RunDir, members: Sequence[Member]) -> tuple
 
 def _weighted(
     plan: Plan, run_dir: RunDir, members: Sequence[Member], judged_as: Job, predictions: Sequence[Array]
-) -> tuple[tuple[Member, ...], float]:
+) -> _Weighing:
     task = registry.load("tasks", plan.task)
-    rows = resampling.stacked([problem.valid for problem in resampling.problems(judged_as, run_dir.path)])
+    problems = resampling.problems(judged_as, run_dir.path)
+    rows = resampling.stacked([problem.valid for problem in problems])
     score = partial(task.score, plan.objective, rows)
     weights = ensemble.choose(predictions, score, plan.direction, plan.ensemble)
     kept = [replace(member, weight=weight) for member, weight in zip(members, weights, strict=True) if weight > 0]
-    return tuple(sorted(kept, key=lambda member: -member.weight)), float(score(ensemble.mean(predictions, weights)))
+    together = ensemble.mean(predictions, weights)
+    return _Weighing(tuple(sorted(kept, key=lambda member: -member.weight)), float(score(together)), problems[0], rows,
+                     together)
 
 
 def _alone(plan: Plan, trial: Trial) -> Member:

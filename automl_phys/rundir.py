@@ -92,6 +92,11 @@ class RunDir:
         return self.path / "embeddings"
 
     @property
+    def binned(self) -> Path:
+        """What boosted trees make of many rows, while they are searched and refitted."""
+        return self.path / "binned"
+
+    @property
     def trials(self) -> Path:
         return self.path / "trials"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from automl_phys.values import Direction, Params
 
@@ -101,6 +101,7 @@ class Ensemble:
     """The winner: a weighted mean of members. ``singles`` are each family's best trial alone, and the ``baseline``.
 
     ``replicas`` are the folders, relative to the run, of the winner's fits on variations of the problem.
+    ``calibration`` is what the task learned of the winner's uncertainty from rows that it was not fitted on.
     """
 
     members: tuple[Member, ...]
@@ -109,6 +110,7 @@ class Ensemble:
     valid_value: float
     notes: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Stop(Exception):  # noqa: N818 - it ends a fit, it is not an error

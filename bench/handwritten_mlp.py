@@ -88,15 +88,14 @@ def train_keras(
 def train_ours(
     network: Any, x: Any, y: Any, x_valid: Any, y_valid: Any, epochs: int, schedule: int, times: list[float]
 ) -> None:
-    from automl_phys import keras_fit
-    from automl_phys.families import mlp
+    from automl_phys import heads, keras_fit
 
     def batch(values: Any, labels: Any) -> keras_fit.Batch:
         return keras_fit.Batch((values,), np.eye(3, dtype=np.float32)[labels], np.ones(len(values), np.float32))
 
     clock = Clock(times)
     training = keras_fit.Training(schedule, BATCH, RATE, weight_decay=DECAY, stop_after=epochs)
-    keras_fit.fit(network, mlp.head(0.0), batch(x, y), batch(x_valid, y_valid), training, 0,
+    keras_fit.fit(network, heads.classes(0.0), batch(x, y), batch(x_valid, y_valid), training, 0,
                   lambda epoch, _: clock.on_epoch_end(epoch))
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from automl_phys import measures, metrics
+from automl_phys import leaderboard, measures, metrics
 from automl_phys.contracts import Candidate
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Estimate, Score
@@ -49,7 +49,7 @@ def candidate(problem, name, role, predict):
 @pytest.fixture(scope="module")
 def evaluation(problem):
     found = [candidate(problem, "mlp", "winner", model), candidate(problem, "linear baseline", "baseline", dull)]
-    return classify.evaluate(problem, found, "log_loss", 0)
+    return classify.evaluate(problem, found, "log_loss", {}, 0)
 
 
 def test_the_score_is_the_weighted_metric_with_the_problems_signal(problem):
@@ -126,7 +126,7 @@ def test_a_feature_that_is_not_used_is_not_important(evaluation):
 ])
 def test_the_verdict_says_plainly_what_the_gain_is_worth(gain, said):
     winner = Score("mlp", "winner", {"log_loss": Estimate(0.452, 0.446, 0.458)}, gain)
-    text = classify.verdict(winner, "linear baseline", "log_loss")
+    text = leaderboard.verdict(winner, "linear baseline", "log_loss")
     assert text.startswith("mlp: log loss 0.4520 ± 0.0060 on the test rows")
     assert said in text
 
@@ -135,7 +135,7 @@ def test_the_verdict_says_plainly_what_the_gain_is_worth(gain, said):
 def test_scores_are_written_with_what_the_rows_carry(problem, tmp_path, suffix):
     target = tmp_path / f"scores.{suffix}"
     p = model(problem.test)
-    classify.write_scores(problem, problem.test, p, target)
+    classify.write_scores(problem, problem.test, p, {}, target)
     read = (parquet.read_table if suffix == "parquet" else csv.read_csv)(target)
     assert {"row", "mass", "true", "weight", "predicted", *(f"score_{c}" for c in CLASSES)} == set(read.column_names)
     assert np.allclose(read["score_top"].to_numpy(), p[:, 1])

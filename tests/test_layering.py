@@ -12,14 +12,16 @@ RIBS = ("sources", "tasks", "families", "executors", "checks")
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
-                     "rundir", "space"), 2),
+                     "rundir", "space", "expressions", "expression_tree"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
                      "proposals", "dispatch", "arrays", "leaderboard", "assignment", "chain", "cluster_scores", "cluster_figures",
                      "cluster_tables", "points", "points_problem", "points_scale", "cluster_count", "cluster_profiles",
                      "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
-                     "scatter", "placing"), 3),
+                     "scatter", "placing", "arrow_kinds", "downloads", "file_hashes", "table_amounts", "table_features",
+                     "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
+                     "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "scatter_drawing", "scatter_page",
@@ -29,7 +31,8 @@ LAYERS: dict[str, int] = {
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
-         "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba"}
+         "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
+         "h5py", "uproot", "awkward", "pooch"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 

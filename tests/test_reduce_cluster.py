@@ -73,7 +73,7 @@ def evaluated(problem, found=(), first=None):
                        lambda _: None, 2.0, replicas=found)
     again = replace(winner, name="best umap+hdbscan", role="member", replicas=())
     baseline = Candidate("pca+kmeans baseline", "baseline", {"test": coarse(problem)}, lambda _: None)
-    return task.evaluate(problem, [winner, again, baseline], "structure", 0)
+    return task.evaluate(problem, [winner, again, baseline], "structure", {}, 0)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_one_feature_is_enough(tmp_path):
     problem = task.prepare(given, tmp_path, tmp_path / "problem", 0)
     predictions = assignment.pack(Assignment(np.repeat([0, 1], 90), np.ones(180), np.ones(180), 1.0, problem.test.scaled))
     found = [Candidate(role, role, {"test": predictions}, lambda _: None) for role in ("winner", "baseline")]
-    evaluation = task.evaluate(problem, found, "structure", 0)
+    evaluation = task.evaluate(problem, found, "structure", {}, 0)
     assert "It does just what the baseline does." in evaluation.verdict
     for figure in evaluation.figures:
         assert figures.draw(figure, tmp_path, ("png",))[0].stat().st_size > 0
@@ -254,13 +254,13 @@ def test_one_feature_is_enough(tmp_path):
 
 def test_scores_are_written_with_what_the_points_carry(problem, tmp_path):
     predictions = right(problem)
-    task.write_scores(problem, problem.test, predictions, tmp_path / "own.parquet")
+    task.write_scores(problem, problem.test, predictions, {}, tmp_path / "own.parquet")
     table = parquet.read_table(tmp_path / "own.parquet")
     assert table.column_names == ["row", "run", "kind", "true", "cluster", "probability", "map_1", "map_2"]
     assert table["cluster"].to_pylist() == np.repeat(np.arange(3), 60).tolist()
     assert table["true"].to_pylist()[::60] == ["0", "1", "2"]
     new = task.read_new(problem, problem.folder.parent / "events.parquet")
-    task.write_scores(problem, new, predictions, tmp_path / "new.csv")
+    task.write_scores(problem, new, predictions, {}, tmp_path / "new.csv")
     assert csv.read_csv(tmp_path / "new.csv").column_names == ["row", "run", "kind", "cluster", "probability", "map_1", "map_2"]
 
 
