@@ -76,6 +76,8 @@ def run(
     recipe: RecipeFile, sets: Sets = None, smoke: Smoke = False, quiet: Quiet = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the last run of this recipe.")] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
+    cache: Annotated[bool, typer.Option(
+        "--cache/--no-cache", help="Take over what an earlier run prepared of the same inputs.")] = True,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
     from automl_phys import pipeline
@@ -85,7 +87,7 @@ def run(
     wanted = language.load(recipe, sets or (), smoke)
     with wanted.locating(), Terminal(quiet) as show:
         try:
-            show.finished(pipeline.run(wanted, out, resume, show))
+            show.finished(pipeline.run(wanted, out, resume, show, cache))
         except KeyboardInterrupt:
             again = " ".join(["automl-phys run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
             show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")

@@ -10,54 +10,69 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 from automl_phys import machine, rundir
 from automl_phys.errors import DataError, Mistake, RunError
 
 RACY_NS = 2_000_000_000
 """A file changed this shortly before it was hashed might change again without a new time stamp."""
+PIECE = 1 << 23
+"""Bytes read at once: so many that other threads, which hold Python's lock in between, don't slow it down."""
 
 
-@dataclass(frozen=True)
-class Hashes:
-    """Hashes on their way."""
+@contextmanager
+def ahead(paths: Sequence[Path]) -> Iterator[Callable[[], None]]:
+    """Hash files in a thread while the block runs; gives a function that waits until :func:`sha256` remembers them.
 
-    futures: tuple[Future[str], ...]
+    When the block fails, what is not yet hashed is left so.
+    """
+    stop = Event()
 
-    def result(self) -> tuple[str, ...]:
-        """The digests, in the order of the paths; waits for them. Raises DataError as :func:`sha256` does."""
-        return tuple(future.result() for future in self.futures)
+    def hash_all() -> None:
+        with suppress(DataError):  # told to whoever asks for the hash
+            for path in paths:
+                sha256(path, stop)
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(hash_all)
+        try:
+            yield future.result
+        except BaseException:
+            stop.set()
+            raise
 
 
-def start(paths: Sequence[Path]) -> Hashes:
-    """Hash files one after the other in a thread, which takes no time from Python while it reads and computes."""
-    pool = ThreadPoolExecutor(1)
-    futures = tuple(pool.submit(sha256, path) for path in paths)
-    pool.shutdown(wait=False)
-    return Hashes(futures)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes. Raises DataError (``unreadable-file``)."""
+def sha256(path: Path, stop: Event | None = None) -> str:
+    """The SHA-256 of a file's bytes; empty if ``stop`` is set meanwhile. Raises DataError (``unreadable-file``)."""
     try:
         before = _state(path)
         known = _remembered(path)
         if known.get("state") == before:
             return str(known["sha256"])
         now = time.time_ns()
-        digest = rundir.sha256(path)
-        if _state(path) == before and now - path.stat().st_mtime_ns > RACY_NS:
+        digest = _digest(path, stop)
+        if digest and _state(path) == before and now - path.stat().st_mtime_ns > RACY_NS:
             with suppress(RunError):  # a cache folder that cannot be written costs time only
                 rundir.write_json(_entry(path), {"state": before, "sha256": digest})
     except OSError as error:
         raise DataError(Mistake("unreadable-file", f"{path} cannot be read: {error.strerror}.",
                                 "Check that the file is there and may be read.")) from error
     return digest
+
+
+def _digest(path: Path, stop: Event | None) -> str:
+    content, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
+    with path.open("rb", buffering=0) as handle:
+        while read := handle.readinto(buffer):
+            if stop and stop.is_set():
+                return ""
+            content.update(buffer[:read])
+    return content.hexdigest()
 
 
 def _state(path: Path) -> list[int]:

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 from automl_phys import machine, plan, recipe, registry, rundir
-from automl_phys.contracts import Executor, Plan, Show
+from automl_phys.contracts import Executor, Facts, Plan, Show
 from automl_phys.dispatch import interruptible
 from automl_phys.errors import CallError, Mistake
 from automl_phys.recipe import Recipe
@@ -26,26 +26,32 @@ from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Progress, Result, Slot
 
 
-def make_plan(wanted: Recipe) -> Plan:
-    """Look at the data's header and at the machine, and decide. Raises DataError and RecipeError."""
+def make_plan(wanted: Recipe, known: Facts | None = None) -> Plan:
+    """Look at the data's header, unless its facts are known, and at the machine, and decide.
+
+    Raises DataError and RecipeError.
+    """
     task = registry.load("tasks", wanted.task)
-    return plan.make(wanted, task.look(wanted.options, wanted.folder, wanted.seed), machine.look())
+    return plan.make(wanted, known or task.look(wanted.options, wanted.folder, wanted.seed), machine.look())
 
 
-def run(wanted: Recipe, out: Path, resume: bool, show: Show) -> RunDir:
+def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True) -> RunDir:
     """All stages, skipping what is already on disk. Raises AutomlPhysError; what was finished stays.
 
-    A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound.
+    A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound. With ``cache`` it
+    takes its prepared problem from an earlier run in ``out`` with the same inputs, if there is one.
     """
-    from automl_phys import diagnose, evaluate, prepare, refit, search, verify, worker
+    from automl_phys import diagnose, earlier, evaluate, prepare, refit, search, verify, worker
 
     began = time.monotonic()
     show.stage("Plan")
-    run_dir = _last_run(wanted, out) if resume else _new_run(wanted, make_plan(wanted), out)
+    known = earlier.find(wanted, out) if cache and not resume else None
+    facts = known.facts if known else None
+    run_dir = _last_run(wanted, out) if resume else _new_run(wanted, make_plan(wanted, facts), out)
     decided = rundir.read_json(run_dir.plan, Plan)
     show.begin(decided, run_dir.path)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
-    prepare.run(wanted, decided, run_dir, show)
+    prepare.run(wanted, decided, run_dir, show, known)
     if not run_dir.ensemble.exists():
         _import_ahead(decided)
         with interruptible(), closing(_open_executor(decided, run_dir, worker.run_trial)) as executor:

@@ -87,6 +87,11 @@ class RunDir:
         return self.path / "problem"
 
     @property
+    def inputs(self) -> Path:
+        """The hash of what the problem was made from."""
+        return self.path / "inputs.json"
+
+    @property
     def embeddings(self) -> Path:
         """Reductions that trials share."""
         return self.path / "embeddings"
@@ -158,14 +163,19 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
+        sync(temporary)
         temporary.replace(path)
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
         with suppress(OSError):  # it may be where nothing can be
             temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("rb+") as handle:
+        os.fsync(handle.fileno())
 
 
 def point_to(link: Path, name: str) -> None:

@@ -47,7 +47,7 @@ def look(data: LabelledTable | AmountsTable, folder: Path, seed: int) -> Facts:
     Rows by part are those that :func:`prepare` makes. What only the features tell, such as constant ones, is not yet
     known. Raises DataError with all mistakes.
     """
-    seen = table_survey.survey(data, folder, seed)
+    seen = table_survey.survey(data, table_files.of_recipe(data, folder), seed)
     if seen.layout is None or seen.mistakes:
         raise DataError(seen.mistakes)
     return table_survey.facts(seen, seen.layout, len(seen.roles.numbers), len(seen.roles.categories))
@@ -61,23 +61,24 @@ def prepare(
     ``settings`` are the task's own, kept in the schema. Raises DataError with all mistakes, RunError when the place
     cannot be written.
     """
-    seen = table_survey.survey(data, folder, seed)
-    if seen.layout is None or seen.mistakes:
-        rows = sum(seen.file_rows)
-        everywhere = table_features.Places(np.zeros(rows, np.int8), (rows,), 1)
-        tally = table_features.read_features(seen.files, seen.roles, everywhere)
-        raise DataError([*seen.mistakes, *table_features.wrong_features(seen.roles, data.missing, tally)])
-    hashes = file_hashes.start([location.path for location in table_read.on_disk(seen.files)])
-    with table_write.whole_folder(target_folder) as draft:
-        schema, notes, mistakes = table_write.write(seen, seen.layout, data.missing, settings, draft, seed)
-        if mistakes:
-            raise DataError(mistakes)
-        facts = table_survey.facts(seen, seen.layout, len(schema.numbers), len(schema.levels), tuple(notes))
-        folds = seen.layout.ends[:-1] if seen.folds else ()
-        hashes.result()  # remembered from here on
-        used = table_read.used(seen.files, seen.file_rows)
-        stored = Stored(_hash(data, [file.sha256 for file in used], seed, settings), schema, facts, used, folds)
-        rundir.write_json(draft / DESCRIPTION, stored)
+    files = table_files.of_recipe(data, folder)
+    with file_hashes.ahead([location.path for location in table_read.on_disk(files)]) as hashed:
+        seen = table_survey.survey(data, files, seed)
+        if seen.layout is None or seen.mistakes:
+            rows = sum(seen.file_rows)
+            everywhere = table_features.Places(np.zeros(rows, np.int8), (rows,), 1)
+            tally = table_features.read_features(files, seen.roles, everywhere)
+            raise DataError([*seen.mistakes, *table_features.wrong_features(seen.roles, data.missing, tally)])
+        with table_write.whole_folder(target_folder) as draft:
+            schema, notes, mistakes = table_write.write(seen, seen.layout, data.missing, settings, draft, seed)
+            if mistakes:
+                raise DataError(mistakes)
+            facts = table_survey.facts(seen, seen.layout, len(schema.numbers), len(schema.levels), tuple(notes))
+            folds = seen.layout.ends[:-1] if seen.folds else ()
+            hashed()
+            used = table_read.used(files, seen.file_rows)
+            stored = Stored(_hash(data, [file.sha256 for file in used], seed, settings), schema, facts, used, folds)
+            rundir.write_json(draft / DESCRIPTION, stored)
     return load(target_folder)
 
 

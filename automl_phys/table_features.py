@@ -93,16 +93,22 @@ class Written:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some rows of the data with their numbers (n, d), NaN for gaps. ``picks`` and ``targets`` say which of them go
-    where, one pair for each slice."""
+    """Some rows of the data. ``picks`` and ``targets`` say which of them go where, one pair for each slice."""
 
     table: pa.Table
     start: int
     picks: tuple[NDArray[np.int64], ...]
     targets: tuple[slice, ...]
-    values: NDArray[np.float32]
-    odd: bool
-    """Whether there is any gap among the numbers."""
+
+
+@dataclass
+class _Told:
+    """What the numbers (d) of a chunk told, in the terms of :class:`Tally`."""
+
+    missing: NDArray[np.int64]
+    first: NDArray[np.int64]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
 
 
 def read_features(
@@ -117,25 +123,40 @@ def read_features(
     tally = Tally(np.zeros(n_features, np.int64), np.full(n_features, -1), np.full(n_numbers, np.inf, np.float32),
                   np.full(n_numbers, -np.inf, np.float32), tuple({} for _ in roles.categories))
 
-    def convert(
-        table: pa.Table, start: int, picks: tuple[NDArray[np.int64], ...], targets: tuple[slice, ...]
-    ) -> _Chunk:
-        values = table_read.floats(table, roles.numbers)
-        finite = np.isfinite(values)
-        odd = not finite.all()
-        if odd:
-            values[~finite] = np.nan
-        if numbers is not None:
-            for pick, target in zip(picks, targets, strict=True):
-                numbers[target] = values[pick]
-        return _Chunk(table, start, picks, targets, values, odd)
+    def convert(chunk: _Chunk) -> tuple[_Chunk, _Told]:
+        return chunk, _convert(chunk, roles.numbers, places.train, numbers, extremes or not tally.varying.all())
 
-    for chunk in _in_threads(convert, _placed(files, roles, places)):
-        _count(chunk, roles, places, tally, categories, extremes)
+    for chunk, told in _in_threads(convert, _placed(files, roles, places)):
+        _add(told, tally)
+        _count_categories(chunk, roles, tally, categories)
     return tally
 
 
-def _placed(files: Files, roles: Roles, places: Places) -> Iterator[tuple[Any, ...]]:
+def _convert(
+    chunk: _Chunk, names: Sequence[str], train: int, numbers: NDArray[np.float32] | None, extremes: bool
+) -> _Told:
+    """Write the numbers of a chunk to where they belong, a piece at a time."""
+    told = _Told(np.zeros(len(names), np.int64), np.full(len(names), -1), np.full(len(names), np.inf, np.float32),
+                 np.full(len(names), -np.inf, np.float32))
+    for at, block in table_read.float_blocks(chunk.table, names):
+        ends = [np.searchsorted(pick, (at, at + len(block))) for pick in chunk.picks]
+        picks = [pick[low:high] - at for pick, (low, high) in zip(chunk.picks, ends, strict=True)]
+        values, finite = block, np.isfinite(block)
+        if not finite.all():
+            values = np.where(finite, block, np.float32(np.nan))
+            _count_gaps(~finite, np.concatenate(picks), chunk.start + at, told, slice(None))
+        if numbers is not None:
+            for pick, target, (low, high) in zip(picks, chunk.targets, ends, strict=True):
+                # 'clip', as with 'raise' numpy makes a copy before it writes
+                np.take(values, pick, axis=0, out=numbers[target.start + low:target.start + high], mode="clip")
+        if extremes:
+            of_train = values[np.concatenate(picks[:train])]
+            told.low = np.fmin(told.low, np.fmin.reduce(of_train, axis=0, initial=np.inf))
+            told.high = np.fmax(told.high, np.fmax.reduce(of_train, axis=0, initial=-np.inf))
+    return told
+
+
+def _placed(files: Files, roles: Roles, places: Places) -> Iterator[_Chunk]:
     """The chunks of the files with the places of their rows."""
     start, free = 0, list(np.cumsum(places.sizes) - places.sizes)
     for _, table in table_read.chunks(files, roles.numbers + roles.categories):
@@ -143,17 +164,17 @@ def _placed(files: Files, roles: Roles, places: Places) -> Iterator[tuple[Any, .
         picks = tuple(np.flatnonzero(parts == part) for part in range(len(free)))
         targets = tuple(slice(int(at), int(at) + len(pick)) for at, pick in zip(free, picks, strict=True))
         free = [target.stop for target in targets]
-        yield table, start, picks, targets
+        yield _Chunk(table, start, picks, targets)
         start += table.num_rows
 
 
-def _in_threads(work: Callable[..., T], calls: Iterator[tuple[Any, ...]]) -> Iterator[T]:
+def _in_threads(work: Callable[[_Chunk], T], calls: Iterator[_Chunk]) -> Iterator[T]:
     """The results of ``work`` in order, a few calls at a time."""
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[T]] = deque()
         try:
             for call in calls:
-                waiting.append(pool.submit(work, *call))
+                waiting.append(pool.submit(work, call))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -163,19 +184,19 @@ def _in_threads(work: Callable[..., T], calls: Iterator[tuple[Any, ...]]) -> Ite
                 future.cancel()
 
 
-def _count(chunk: _Chunk, roles: Roles, places: Places, tally: Tally, categories: NDArray[np.int32] | None,
-           extremes: bool) -> None:
-    """Add a chunk to the tally and write its categories, in the order of the data: codes are given as values come."""
+def _add(told: _Told, tally: Tally) -> None:
+    """Add the numbers of a chunk, in the order of the data, to the tally."""
+    n = len(told.missing)
+    tally.first[:n] = np.where(tally.first[:n] < 0, told.first, tally.first[:n])
+    tally.missing[:n] += told.missing
+    tally.low, tally.high = np.fmin(tally.low, told.low), np.fmax(tally.high, told.high)
+
+
+def _count_categories(chunk: _Chunk, roles: Roles, tally: Tally, categories: NDArray[np.int32] | None) -> None:
+    """Write the categories of a chunk, in the order of the data: codes are given as values come."""
     n_numbers = len(roles.numbers)
-    used = np.concatenate(chunk.picks) if len(chunk.picks) > 1 else chunk.picks[0]
-    if chunk.odd:
-        _count_gaps(np.isnan(chunk.values), used, chunk.start, tally, slice(0, n_numbers))
-    if extremes or not tally.varying.all():
-        train = np.concatenate(chunk.picks[: places.train])
-        columns = np.arange(n_numbers) if extremes else np.flatnonzero(~tally.varying)
-        values = chunk.values[np.ix_(train, columns)]
-        tally.low[columns] = np.fmin(tally.low[columns], np.fmin.reduce(values, axis=0, initial=np.inf))
-        tally.high[columns] = np.fmax(tally.high[columns], np.fmax.reduce(values, axis=0, initial=-np.inf))
+    if roles.categories:
+        used = np.concatenate(chunk.picks)
     for j, name in enumerate(roles.categories):
         local, texts = table_read.texts(chunk.table[name])
         _count_gaps((local < 0)[:, None], used, chunk.start, tally, slice(n_numbers + j, n_numbers + j + 1))
@@ -188,12 +209,13 @@ def _count(chunk: _Chunk, roles: Roles, places: Places, tally: Tally, categories
                 categories[target, j] = recode[local[pick]]
 
 
-def _count_gaps(gaps: NDArray[np.bool_], used: NDArray[np.int64], start: int, tally: Tally, columns: slice) -> None:
+def _count_gaps(
+    gaps: NDArray[np.bool_], used: NDArray[np.int64], start: int, tally: Tally | _Told, columns: slice
+) -> None:
     gone = gaps[used]
-    fresh = np.flatnonzero((tally.first[columns] < 0) & gone.any(0))
-    if len(fresh):
-        rows = np.where(gone[:, fresh], used[:, None], len(gaps)).min(0)
-        tally.first[np.arange(columns.start, columns.stop)[fresh]] = start + rows
+    first = tally.first[columns]
+    rows = start + np.where(gone, used[:, None], len(gaps)).min(0, initial=len(gaps))
+    tally.first[columns] = np.where((first < 0) & gone.any(0), rows, first)
     tally.missing[columns] += gone.sum(0)
 
 

@@ -29,6 +29,8 @@ MOST_FRACTIONS = 100
 
 MOST_CLASSES = 1000
 
+BLOCK_ROWS = 1 << 16
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -47,7 +49,7 @@ def classes(target: pa.ChunkedArray, data: LabelledTable) -> tuple[Classes, NDAr
     sorted labels; with two classes the last one is the signal unless the recipe says otherwise.
     """
     raw, labels = table_read.texts(target)
-    counts = np.bincount(raw + 1, minlength=len(labels) + 1)[1:]
+    counts = _counts(raw, len(labels))
     present = [label for label, count in zip(labels, counts, strict=True) if count]
     mistakes = []
     if (raw < 0).any():
@@ -71,7 +73,18 @@ def classes(target: pa.ChunkedArray, data: LabelledTable) -> tuple[Classes, NDAr
         names = tuple(sorted(present, key=numbers_first))
         codes = {label_key(name): i for i, name in enumerate(names)}
     signal, no_such_class = _signal(data, names, codes)
-    return Classes(names, codes, signal), recode(labels, codes)[raw], mistakes + no_such_class
+    new = recode(labels, codes)
+    if not np.array_equal(new[:-1], np.arange(len(labels))):
+        raw = new[raw]
+    return Classes(names, codes, signal), raw, mistakes + no_such_class
+
+
+def _counts(codes: NDArray[np.int32], labels: int) -> NDArray[np.int64]:
+    """The rows of each code from 0 (labels,), a block at a time, which saves large temporary arrays."""
+    found = np.zeros(labels + 1, np.int64)
+    for start in range(0, len(codes), BLOCK_ROWS):
+        found += np.bincount(codes[start:start + BLOCK_ROWS] + 1, minlength=labels + 1)
+    return found[1:]
 
 
 def recode(labels: Sequence[str], codes: Mapping[str, int]) -> NDArray[np.int32]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,12 @@ from automl_phys.table_files import Files, Used, without_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_ROWS = 100_000
+MOST_CHUNK_ROWS = 250_000
+CHUNK_CELLS = 8_000_000
+"""Values in a chunk at most, which bounds the memory where there are many columns."""
+CACHED_ROWS = 4096
+MOST_NUMBERED = 1 << 16
+"""The range of integers within which codes are looked up rather than hashed."""
 
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 
@@ -31,12 +37,19 @@ def chunks(files: Files, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table
     """The index of a file and some of its rows, in order. Raises DataError, its mistakes under ``files.key``."""
     made = files.view.needs(columns) != list(columns)
     needed = files.view.needs(columns) or list(files.header.columns)[:1]  # one at least, to count its rows
+    rows = _chunk_rows(files, needed)
     for i, (location, source, label) in enumerate(zip(files.locations, files.sources, files.labels, strict=True)):
         try:
-            for chunk in registry.load("sources", source).read(location, needed, CHUNK_ROWS):
+            for chunk in registry.load("sources", source).read(location, needed, rows):
                 yield i, files.view.apply(chunk, columns, label) if made else chunk
         except DataError as error:
             raise DataError([replace(m, key=files.key) for m in error.mistakes]) from error
+
+
+def _chunk_rows(files: Files, columns: Sequence[str]) -> int:
+    """Rows that are read at once."""
+    width = sum(max(prod(files.header.shapes.get(name, ())), files.view.lengths.get(name, 1)) for name in columns)
+    return max(1, min(MOST_CHUNK_ROWS, CHUNK_CELLS // width))
 
 
 def whole(files: Files, columns: Sequence[str]) -> tuple[pa.Table, tuple[int, ...]]:
@@ -66,12 +79,23 @@ def _coded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def floats(chunk: pa.Table, columns: Sequence[str]) -> NDArray[np.float32]:
     """Numeric columns as float32 (n, d). What is missing is NaN; what is too large for 32 bits is infinite."""
+    values = np.empty((chunk.num_rows, len(columns)), np.float32)
+    for at, block in float_blocks(chunk, columns):
+        values[at:at + len(block)] = block
+    return values
+
+
+def float_blocks(chunk: pa.Table, columns: Sequence[str]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """What :func:`floats` gives, in pieces that stay in a processor's cache, and the row at which each begins."""
     import pyarrow as pa
 
-    values = np.empty((chunk.num_rows, len(columns)), np.float32)
-    for j, name in enumerate(columns):
-        values[:, j] = chunk[name].cast(pa.float32(), safe=False).to_numpy()
-    return values
+    if not columns:
+        yield 0, np.empty((chunk.num_rows, 0), np.float32)
+        return
+    arrays = [chunk[name].cast(pa.float32(), safe=False).combine_chunks() for name in columns]
+    batch = pa.RecordBatch.from_arrays(arrays, [str(j) for j in range(len(columns))])
+    for at in range(0, chunk.num_rows, CACHED_ROWS):
+        yield at, batch.slice(at, CACHED_ROWS).to_tensor(null_to_nan=True, row_major=True).to_numpy()
 
 
 def texts(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
@@ -82,6 +106,10 @@ def texts(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_integer(column.type) and not column.null_count and len(column):
+        low, high = (value.as_py() for value in pc.min_max(column).values())
+        if high - low < MOST_NUMBERED:
+            return _numbered(column, low, high)
     coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
     encoded = coded.unify_dictionaries().combine_chunks()
     codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int32)
@@ -90,6 +118,21 @@ def texts(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
     position = {name: i for i, name in enumerate(names)}
     recode = np.array([-1 if label_text(v) == "nan" else position[label_text(v)] for v in values] + [-1], np.int32)
     return recode[codes], names
+
+
+def _numbered(column: pa.ChunkedArray, low: int, high: int) -> tuple[NDArray[np.int32], list[str]]:
+    """Integers from ``low`` to ``high`` as codes into those that occur."""
+    steps = np.empty(len(column), np.int32)
+    there = np.zeros(high - low + 1, np.bool_)
+    at = 0
+    for chunk in column.chunks:  # piece by piece, as large temporary arrays take longer to get than to fill
+        piece = steps[at:at + len(chunk)]
+        np.subtract(chunk.to_numpy(), low, out=piece, casting="unsafe")
+        there[piece] = True
+        at += len(chunk)
+    if not there.all():
+        steps = (np.cumsum(there, dtype=np.int32) - 1)[steps]
+    return steps, [str(low + int(step)) for step in np.flatnonzero(there)]
 
 
 def label_text(value: object) -> str:
@@ -145,7 +188,7 @@ def digests(files: Files) -> tuple[str, ...]:
 
 def _of_builtin(location: Location) -> str:
     source, content = registry.load("sources", "builtin"), hashlib.sha256()
-    for chunk in source.read(location, list(source.peek(location).columns), CHUNK_ROWS):
+    for chunk in source.read(location, list(source.peek(location).columns), MOST_CHUNK_ROWS):
         content.update(repr(chunk.schema.names).encode())
         for column in chunk.columns:
             content.update(_bytes(column))

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import table_amounts, table_files, table_labels, table_read, table_roles, table_split
+from automl_phys import table_amounts, table_labels, table_read, table_roles, table_split
 from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Table
@@ -29,6 +28,7 @@ from automl_phys.values import Part
 if TYPE_CHECKING:
     import pyarrow as pa
 
+BLOCK_ROWS = 1 << 16
 FEWEST_PER_CLASS = 5
 """Training rows that each class must have."""
 FEWEST_ROWS = 10
@@ -54,11 +54,14 @@ class Layout:
     """In which part each row stands: ``parts`` int8 (rows,) counts the slices, -1 for a row that is not used.
 
     Slices are train, valid, test; with folds: fold by fold, then test. ``counts`` (slices, strata) are the rows of each
-    stratum in each slice.
+    stratum in each slice; ``sums`` and ``squares`` (slices + 1, strata) the sums of their weights and of these squared,
+    in the last line those of the rows that are not used.
     """
 
     parts: NDArray[np.int8]
     counts: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    squares: NDArray[np.float64]
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -114,9 +117,8 @@ class Keys:
     file: NDArray[np.int32] | None = None
 
 
-def survey(data: LabelledTable | AmountsTable, folder: Path, seed: int) -> Survey:
+def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Survey:
     """Look at a table. Raises DataError when its files cannot be read; other mistakes are in the result."""
-    files = table_files.of_recipe(data, folder)
     roles, notes, mistakes = table_roles.assign(data, files)
     kinds = files.header.columns
     sound = {role: c for role, c in roles.single.items() if table_roles.is_read(role, kinds.get(c, "other"))}
@@ -246,9 +248,7 @@ def _lay_out(
         return None, [Mistake("group-on-two-sides", f"{torn} groups have rows in more than one part.",
                               "Put each group's rows into one part.", ("data", "split", "by"))]
     slices, n_strata = folds + 1 if folds else 3, max(int(target.strata.max()) + 1, len(target.classes.names))
-    held = parts.astype(np.int64) * n_strata + target.strata
-    counts = np.bincount(held if used is None else held[used], minlength=slices * n_strata).reshape(-1, n_strata)
-    layout = Layout(parts, counts)
+    layout = Layout(parts, *_sums(parts, target.strata, weight, (slices, n_strata)))
     return layout, [*_thin(layout, target), *_weightless(layout, target, weight)]
 
 
@@ -323,8 +323,7 @@ def _thin(layout: Layout, target: Target) -> list[Mistake]:
 def _weightless(layout: Layout, target: Target, weight: NDArray[np.float32] | None) -> list[Mistake]:
     if weight is None:
         return []
-    sums = _sums(layout, target, weight)
-    train = sums[:-2].sum(0)
+    train = layout.sums[:-3].sum(0)
     if not target.classes.names:
         return [] if train.sum() > 0 else [Mistake("bad-weights", "The weights of the training rows sum to 0 or less.",
                                                    "Give other weights, or more rows.", ("data", "weight"))]
@@ -333,13 +332,23 @@ def _weightless(layout: Layout, target: Target, weight: NDArray[np.float32] | No
             for name, total in zip(target.classes.names, train, strict=True) if total <= 0]
 
 
-def _sums(layout: Layout, target: Target, weight: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The sum of weights of each stratum in each slice (slices, strata)."""
-    slices, n_strata = layout.counts.shape
-    # rows that are not used come first
-    held: NDArray[np.int64] = (layout.parts.astype(np.int64) + 1) * n_strata + target.strata
-    sums = np.bincount(held, weight, (slices + 1) * n_strata).reshape(-1, n_strata)[1:]
-    return sums.astype(np.float64, copy=False)
+def _sums(
+    parts: NDArray[np.int8], strata: NDArray[np.integer], weight: NDArray[np.float32] | None, shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Rows, and the sums of weights and of their squares, of each stratum in each slice, as :class:`Layout` has them.
+
+    A block at a time: large temporary arrays take longer to get than to fill.
+    """
+    slices, n_strata = shape
+    cells = (slices + 1) * n_strata
+    found = np.zeros((3, cells))
+    for start in range(0, len(parts), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        held = (parts[rows].astype(np.int64) % (slices + 1)) * n_strata + strata[rows]  # -1, not used, comes last
+        w = np.ones(len(held)) if weight is None else weight[rows].astype(np.float64)
+        found += np.stack([np.bincount(held, each, cells) for each in (np.ones(len(held)), w, w**2)])
+    counts, sums, squares = found.reshape(3, slices + 1, n_strata)
+    return counts[:-1].astype(np.int64), sums, squares
 
 
 # ---------------------------------------------------------------- for people
@@ -347,8 +356,7 @@ def _sums(layout: Layout, target: Target, weight: NDArray[np.floating]) -> NDArr
 def _classes(seen: Survey, layout: Layout) -> Table:
     names, signal = seen.target.classes.names, seen.target.classes.signal
     counts = layout.counts.sum(0)
-    weight = np.ones(len(layout.parts), np.float32) if seen.weight is None else seen.weight
-    sums, squares = (_sums(layout, seen.target, w).sum(0) for w in (weight, weight**2))
+    sums, squares = layout.sums[:-1].sum(0), layout.squares[:-1].sum(0)
     rows = tuple(
         (name + (" (signal)" if i == signal else ""), int(counts[i]), float(sums[i]),
          float(sums[i] ** 2 / squares[i]) if squares[i] else 0.0)
@@ -389,13 +397,11 @@ def _sums_of_weights(seen: Survey, layout: Layout) -> tuple[Table, ...]:
     """What a cut and the split did to the sum of weights of each class; nothing where neither can do anything."""
     if seen.weight is None and (layout.parts >= 0).all() and not seen.files.test and seen.groups is None:
         return ()
-    weight = np.ones(len(layout.parts), np.float32) if seen.weight is None else seen.weight
-    strata = seen.target.strata if seen.target.classes.names else np.zeros(len(weight), np.int8)
     names = seen.target.classes.names or ("all",)
-    whole, squares = (np.bincount(strata, w, len(names)) for w in (weight, weight**2))
-    sums = _sums(layout, seen.target, weight)
+    sums, squares = layout.sums, layout.squares.sum(0)
     if not seen.target.classes.names:
-        sums = sums.sum(1, keepdims=True)
+        sums, squares = sums.sum(1, keepdims=True), squares.sum(keepdims=True)
+    whole, sums = sums.sum(0), sums[:-1]
     parts = np.stack([sums[:-2].sum(0), sums[-2], sums[-1]])
     rows: tuple[tuple[str | float, ...], ...] = tuple(
         (name, float(whole[k]), float(sums[:, k].sum()), *(float(part) for part in parts[:, k]), float(squares[k]))

@@ -6,9 +6,9 @@ and what is carried along, and gives the schema that says what they mean.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         draft.mkdir(parents=True)
         yield draft
         for file in draft.iterdir():
-            with file.open("rb+") as handle:
-                os.fsync(handle.fileno())
+            rundir.sync(file)
         if target.exists():
             shutil.rmtree(target)
         draft.rename(target)
@@ -58,8 +57,11 @@ def write(
     """Write the arrays of a table into ``folder``. Gives schema, notes on what was found while reading, and
     mistakes."""
     made, _, mistakes = write_features(seen.files, seen.roles, places(layout), missing, folder)
-    factor, notes = _write_keys(seen, layout, folder, seed)
-    write_carried(seen.files, seen.roles.spectators, layout.order, folder)
+    with ThreadPoolExecutor(1) as pool:
+        if made.numbers:
+            pool.submit(rundir.sync, folder / "numbers.npy")  # the disk works while the rest is written
+        factor, notes = _write_keys(seen, layout, folder, seed)
+        write_carried(seen.files, seen.roles.spectators, layout.order, folder)
     classes = seen.target.classes
     schema = Schema(
         numbers=made.numbers, levels=made.levels, target=seen.target.names, classes=classes.names,
@@ -75,14 +77,19 @@ def _write_keys(seen: Survey, layout: Layout, folder: Path, seed: int) -> tuple[
     """Write target, weights and groups; gives the factor that makes the mean weight of the training rows 1, and notes
     on negative weights."""
     order, train = layout.order, layout.rows["train"]
-    weight = np.ones(len(order), np.float32) if seen.weight is None else seen.weight[order]
-    factor = 1.0 if seen.weight is None else float(1 / weight[:train].mean(dtype=np.float64))
-    values = seen.target.values[order]
-    allocate(folder / "target.npy", values.shape, values.dtype.type)[:] = values
+    values = seen.target.values
+    # 'clip', as with 'raise' numpy makes a copy before it writes
+    values.take(order, 0, allocate(folder / "target.npy", (len(order), *values.shape[1:]), values.dtype.type), "clip")
     signed = allocate(folder / "weight.npy", order.shape, np.float32)
-    np.multiply(weight, factor, out=signed)
+    factor = 1.0
+    if seen.weight is None:
+        signed[:] = 1
+    else:
+        seen.weight.take(order, 0, signed, "clip")
+        factor = float(1 / signed[:train].mean(dtype=np.float64))
+        signed *= np.float32(factor)
     if seen.groups is not None:
-        allocate(folder / "groups.npy", order.shape, np.int32)[:] = seen.groups[order]
+        seen.groups.take(order, 0, allocate(folder / "groups.npy", order.shape, np.int32), "clip")
     if not (signed < 0).any():
         return factor, []
     numbers, categories = (_written(folder / name, len(order)) for name in ("numbers.npy", "categories.npy"))
@@ -104,4 +111,8 @@ def write_carried(files: Files, spectators: Sequence[str], order: NDArray[np.int
     from pyarrow import parquet
 
     table = table_read.whole(files, spectators)[0].take(order) if spectators else pa.table({})
-    parquet.write_table(table_read.carried(table, spectators, order), folder / CARRIED)
+    kept = table_read.carried(table, spectators, order)
+    # rows rise within each part: their steps take a byte, and no time to compress
+    rows = {} if "row" in spectators else {"row": "DELTA_BINARY_PACKED"}
+    parquet.write_table(kept, folder / CARRIED, use_dictionary=[c for c in kept.column_names if c not in rows],
+                        column_encoding=rows or None)

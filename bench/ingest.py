@@ -2,12 +2,13 @@
 
     python bench/ingest.py [--millions 10] [--formats parquet root] [--repeats 3] [--folder DIR] [--train] [--limit 6]
 
-For each format it prints the seconds in which pyarrow, or uproot, merely reads all columns of the file in chunks and
-lets go of them, the seconds in which the same file becomes a prepared problem, the ratio, and the process's own memory
-(the peak of RssAnon: mapped files are not in it), each in a process of its own, interleaved, medians of the repeats. A
-tenth of the rows tells whether time grows linearly. With ``--train`` LightGBM and a network are then searched on the
-whole of it by ``automl-phys run``, no process of which may have more than ``--limit`` GB of its own (RLIMIT_DATA), and
-the peak of all of them together is printed. The files are made once, in ``--folder``: about 1.3 GB each.
+For each format it prints the seconds in which pyarrow, or uproot, merely reads all columns of the file, once into memory
+(which takes as much of it as the file) and once in chunks that it lets go of untouched, the seconds in which the same
+file becomes a prepared problem, the ratios, and the process's own memory (the peak of RssAnon: mapped files are not in
+it), each in a process of its own, interleaved, medians of the repeats. A tenth of the rows tells whether time grows
+linearly. With ``--train`` LightGBM and a network are then searched on the whole of it by ``automl-phys run``, no
+process of which may have more than ``--limit`` GB of its own (RLIMIT_DATA), and the peak of all of them together is
+printed. The files are made once, in ``--folder``: about 1.3 GB each.
 """
 
 from __future__ import annotations
@@ -75,15 +76,16 @@ def main() -> None:
 def compare(path: Path, repeats: int) -> float:
     """Print how reading and preparing compare; gives the seconds of preparing."""
     read_file(path)  # into the page cache, for both
-    found: dict[str, list[dict[str, float]]] = {"read": [], "prepare": []}
+    found: dict[str, list[dict[str, float]]] = {"read": [], "stream": [], "prepare": []}
     for _ in range(repeats):
         for what, runs in found.items():
             runs.append(child(what, path))
     seconds = {what: statistics.median(run["seconds"] for run in runs) for what, runs in found.items()}
     own = max(run["own_mb"] for run in found["prepare"])
-    print(f"{path.name}: read {seconds['read']:.2f} s, prepare {seconds['prepare']:.2f} s, speed "
-          f"{seconds['read'] / seconds['prepare']:.2f} of reading (aim: 0.5); own memory {own:.0f} MB (aim: 1000)",
-          flush=True)
+    ratios = {what: seconds[what] / seconds["prepare"] for what in ("read", "stream")}
+    print(f"{path.name}: read {seconds['read']:.2f} s, stream {seconds['stream']:.2f} s, prepare "
+          f"{seconds['prepare']:.2f} s, speed {ratios['read']:.2f} of reading (aim: 0.5), {ratios['stream']:.2f} of "
+          f"streaming; own memory {own:.0f} MB (aim: 1000)", flush=True)
     return seconds["prepare"]
 
 
@@ -97,6 +99,17 @@ def child(what: str, path: Path) -> dict[str, float]:
 
 
 def read(path: Path) -> dict[str, float]:
+    """Read every column into memory with the library alone."""
+    if path.suffix == ".root":
+        import uproot
+
+        return measured(lambda: uproot.open(path)["events"].arrays(library="np"))
+    from pyarrow import parquet
+
+    return measured(lambda: parquet.read_table(path))
+
+
+def stream(path: Path) -> dict[str, float]:
     """Read every column in chunks with the library alone."""
     def arrow() -> None:
         with ParquetFile(path, memory_map=True) as file:
@@ -131,7 +144,7 @@ def prepare(path: Path) -> dict[str, float]:
         return measured(lambda: task.prepare(wanted.options, wanted.folder, Path(folder) / "problem", wanted.seed))
 
 
-CHILDREN: dict[str, Callable[[Path], dict[str, float]]] = {"read": read, "prepare": prepare}
+CHILDREN: dict[str, Callable[[Path], dict[str, float]]] = {"read": read, "stream": stream, "prepare": prepare}
 
 
 def measured(work: Callable[[], Any]) -> dict[str, float]:

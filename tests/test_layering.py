@@ -23,7 +23,7 @@ LAYERS: dict[str, int] = {
                      "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas"), 3),
     **dict.fromkeys(RIBS, 4),
-    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict",
+    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "scatter_drawing", "scatter_page",
                      "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "cli"), 6),

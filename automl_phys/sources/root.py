@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,15 +56,11 @@ def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterato
     with _tree(location) as tree:
         plain = [name for name in columns if _kind(tree[name])[0] in {"number", "flag"}]
         others = [name for name in columns if name not in plain]
-        for start in range(0, int(tree.num_entries), chunk_rows):
-            stop = min(start + chunk_rows, int(tree.num_entries))
-            found: dict[str, Any] = {}
-            if plain:
-                values = tree.arrays(plain, entry_start=start, entry_stop=stop, library="np", array_cache=None)
-                found |= {name: pa.array(values[name]) for name in plain}
-            if others:
-                lists = tree.arrays(others, entry_start=start, entry_stop=stop, library="ak", array_cache=None)
-                found |= {name: _arrow(lists[name]) for name in others}
+        nothing: Iterator[dict[str, Any]] = repeat({})
+        numbers = tree.iterate(plain, step_size=chunk_rows, library="np") if plain else nothing
+        lists = tree.iterate(others, step_size=chunk_rows, library="ak") if others else nothing
+        for values, arrays in zip(numbers, lists, strict=False):
+            found = {name: pa.array(values[name]) for name in plain} | {name: _arrow(arrays[name]) for name in others}
             yield pa.table({name: found[name] for name in columns})
 
 
