@@ -2,11 +2,11 @@
 
     python bench/ingest.py [--millions 10] [--formats parquet root] [--repeats 3] [--folder DIR] [--train] [--limit 6]
 
-For each format it prints the seconds in which pyarrow, or uproot, merely reads all columns of the file, once into memory
-(which takes as much of it as the file) and once in chunks that it lets go of untouched, the seconds in which the same
-file becomes a prepared problem, the ratios, and the process's own memory (the peak of RssAnon: mapped files are not in
-it), each in a process of its own, interleaved, medians of the repeats. A tenth of the rows tells whether time grows
-linearly. With ``--train`` LightGBM and a network are then searched on the whole of it by ``automl-phys run``, no
+For each format it prints the seconds in which pyarrow, or uproot, merely reads all columns of the file, once into
+memory (which takes as much of it as the file) and once in chunks that it lets go of untouched, the seconds in which the
+same file becomes a prepared problem, the ratios, and the process's own memory (the peak of RssAnon: mapped files are
+not in it), each in a process of its own, interleaved, medians of the repeats. A tenth of the rows tells whether time
+grows linearly. With ``--train`` LightGBM and a network are then searched on the whole of it by ``automl-phys run``, no
 process of which may have more than ``--limit`` GB of its own (RLIMIT_DATA), and the peak of all of them together is
 printed. The files are made once, in ``--folder``: about 1.3 GB each.
 """
