@@ -94,7 +94,7 @@ class Split(Section):
     """Share of the rows that trials are compared on."""
     test: Fraction | Column = 0.2
     """Share of the rows held out for the final evaluation; or the path of a file of its own, or a glob, whose rows are
-    the test: then 'train' and 'valid' share the other rows in their ratio."""
+    the test: then 'valid' is a share of the other rows, and 'train' what is left."""
     by: Literal["random", "group", "time", "file"] | ByColumn = "random"
     """random: rows at random, stratified by class. group: rows with the same 'data.group' stay together. time: the
     earliest rows by 'data.time' are train, the latest test. file: the rows of a file stay together. {column: NAME}: as
@@ -113,6 +113,11 @@ class Split(Section):
         return self.test if isinstance(self.test, str) else None
 
     @property
+    def train_share(self) -> float:
+        """The train part's share of the rows that are not in a test file."""
+        return 1 - self.valid if isinstance(self.test, str) else self.train
+
+    @property
     def test_share(self) -> float:
         """The test's share of the rows; 0 where it has files of its own."""
         return 0.0 if isinstance(self.test, str) else self.test
@@ -126,6 +131,9 @@ class Split(Section):
             yield Broken("by", f"The column '{self.column}' gives the split, so there is nothing to cut.",
                          "Leave out 'train', 'valid', 'test' and 'folds'.")
             return
+        if self.test_file and self.folds is None and self.train not in {0.6, round(1 - self.valid, 6)}:
+            yield Broken("train", f"The test has a file of its own, and train {self.train:g} and valid {self.valid:g} "
+                         "don't add up to 1.", "Leave 'train' out: it is what 'valid' leaves.")
         total = self.train + self.valid + self.test_share
         if self.folds is None and not self.test_file and abs(total - 1) > 1e-6:
             yield Broken("", f"The fractions train {self.train:g}, valid {self.valid:g} and test {self.test_share:g} "
@@ -214,7 +222,7 @@ class TableData(Section):
                 before = taken.setdefault(column, role)
                 if columns.count(column) > 1:
                     yield Broken(role, f"The column '{column}' is twice in '{role}'.", "Keep one of the two.")
-                elif (before, role) not in {(role, role), ("group", "spectators")}:
+                elif (before, role) not in {(role, role), ("group", "spectators"), ("time", "spectators")}:
                     yield Broken(role, f"The column '{column}' is both in '{before}' and in '{role}'.",
                                  "A column has one role: keep one.")
         for column in self.categorical:

@@ -90,7 +90,7 @@ class Layout:
 class Survey:
     """All that is known before the features are read. ``weight``, ``groups`` are (rows of the data,).
 
-    ``layout`` is None when a mistake stands in the way of splitting.
+    ``layout`` is None when a mistake stands in the way of splitting; ``disjoint`` says what its parts do not share.
     """
 
     files: Files
@@ -101,6 +101,7 @@ class Survey:
     groups: NDArray[np.int32] | None
     layout: Layout | None
     folds: int
+    disjoint: str
     notes: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
 
@@ -146,8 +147,8 @@ def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Surve
     signal = target.classes.signal
     if len(target.classes.names) == 2 and getattr(data, "signal", None) is None and signal is not None:
         notes.append(f"The signal is '{target.classes.names[signal]}', the last class; 'signal' says otherwise.")
-    return Survey(files, file_rows, roles, target, weight, keys.groups, layout, data.split.folds or 0, tuple(notes),
-                  tuple(mistakes))
+    return Survey(files, file_rows, roles, target, weight, keys.groups, layout, data.split.folds or 0,
+                  _disjoint(data, files), tuple(notes), tuple(mistakes))
 
 
 def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tuple[str, ...] = ()) -> Facts:
@@ -263,7 +264,7 @@ def _parts(
         if used is not None:
             parts[~used] = -1
         return parts
-    shares = [(1 - split.test_share) / folds] * folds if folds else [split.train, split.valid]
+    shares = [(1 - split.test_share) / folds] * folds if folds else [split.train_share, split.valid]
     fresh = np.zeros(len(strata), np.bool_)
     if test_files and keys.file is not None:
         fresh = keys.file > keys.file[-1] - test_files
@@ -389,8 +390,17 @@ def _split(seen: Survey, layout: Layout) -> Table:
     rows: list[tuple[str | int | float | None, ...]] = [
         (name, *(int(n) for n in counts if classes), int(counts.sum()))
         for name, counts in zip(layout.names, layout.counts, strict=True)]
-    group = f" and no value of '{seen.roles.single['group']}'" if "group" in seen.roles.single else ""
-    return Table("Split", ("part", *classes, "all"), tuple(rows), f"No row{group} is on two sides.")
+    return Table("Split", ("part", *classes, "all"), tuple(rows), seen.disjoint)
+
+
+def _disjoint(data: LabelledTable | AmountsTable, files: Files) -> str:
+    """What the parts do not share: checked where it does not follow from how they are made."""
+    if data.split.by == "time":
+        return f"No row is on two sides, and '{data.time}' rises from train to valid to test."
+    apart = ["row", *([f"value of '{data.group}'"] if data.group else []),
+             *(["file"] if data.split.by == "file" else [])]
+    test = " The test rows are in files of their own." if files.test else ""
+    return f"No {' and no '.join(apart)} is on two sides.{test}"
 
 
 def _sums_of_weights(seen: Survey, layout: Layout) -> tuple[Table, ...]:

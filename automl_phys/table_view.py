@@ -65,7 +65,7 @@ class View:
             if name == CUT and found == "number":
                 mistakes.append(Mistake("bad-expression", f"The cut '{text}' gives a number, not yes or no.",
                                         "Compare it with something, as in 'pt > 500'.", key))
-            make(name, found, key)
+            make(name, found or "number", key)
         return Header(columns, files.rows, files.shapes), mistakes
 
     def needs(self, columns: Sequence[str]) -> list[str]:
@@ -143,9 +143,9 @@ def _no_list(name: str, files: Header, key: Key) -> Mistake:
 
 
 def _kind(text: str, columns: Mapping[str, str], key: Key, mistakes: list[Mistake]) -> str:
-    """What an expression gives; ``number`` after a mistake, so that what follows is still looked at."""
+    """What an expression gives; empty after a mistake, whose column counts as numbers for those that use it."""
     try:
         return expressions.check(expressions.parse(text), columns)
     except expressions.ExpressionError as error:
         mistakes.append(Mistake("bad-expression", error.text, error.remedy, key))
-        return "number"
+        return ""

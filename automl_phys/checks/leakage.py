@@ -127,11 +127,14 @@ def hashes(rows: Rows) -> Array:
     """A 64-bit number for each row: multiply-add over the bits of its features, with odd random factors."""
     import numpy as np
 
-    bits = np.concatenate([np.ascontiguousarray(rows.numbers).view(np.uint32),
-                           np.ascontiguousarray(rows.categories).view(np.uint32)], axis=1)
-    mixed = np.zeros(len(bits), np.uint64)
-    factors = np.random.default_rng(0).integers(0, 2**63, bits.shape[1], np.uint64)
-    for column, factor in zip(bits.T, factors, strict=True):
-        mixed = (mixed ^ column) * (2 * factor + np.uint64(1))
-        mixed ^= mixed >> np.uint64(29)
-    return mixed
+    found = [np.empty(0, np.uint64)]
+    for block in rows.blocks():
+        bits = np.concatenate([np.ascontiguousarray(block.numbers).view(np.uint32),
+                               np.ascontiguousarray(block.categories).view(np.uint32)], axis=1)
+        mixed = np.zeros(len(bits), np.uint64)
+        factors = np.random.default_rng(0).integers(0, 2**63, bits.shape[1], np.uint64)
+        for column, factor in zip(bits.T, factors, strict=True):
+            mixed = (mixed ^ column) * (2 * factor + np.uint64(1))
+            mixed ^= mixed >> np.uint64(29)
+        found.append(mixed)
+    return np.concatenate(found)
