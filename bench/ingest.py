@@ -38,7 +38,8 @@ recipe: 1
 name: ingest
 task: classify
 data: {{path: "{path}", target: label, weight: weight}}
-model: {{families: [{family}], ensemble: 1, refit: false, bagging: 1, mlp: {{epochs: 2, layers: [64, 64]}}}}
+model: {{families: [{family}], ensemble: 1, refit: false, bagging: 1,
+        boosted_trees: {{learning_rate: 0.2, num_leaves: 31}}, mlp: {{epochs: 2, layers: [64, 64]}}}}
 search: {{trials: 2}}
 compute: {{memory: {limit} GB}}
 seed: 3
@@ -234,14 +235,15 @@ def written(folder: Path, form: str, rows: int) -> Path:
 
 
 def events(rows: int) -> Iterator[dict[str, Any]]:
-    """Two classes of Gaussian features, a little apart, in blocks of columns."""
+    """Two classes of Gaussian features, three of which are a little apart, in blocks of columns."""
     import numpy as np
 
     rng = np.random.default_rng(1)
     for start in range(0, rows, 500_000):
         size = min(500_000, rows - start)
         label = rng.integers(0, 2, size, dtype=np.int32)
-        values = rng.standard_normal((COLUMNS, size), np.float32) + 0.1 * label.astype(np.float32)
+        values = rng.standard_normal((COLUMNS, size), np.float32)
+        values[:3] += 0.5 * label.astype(np.float32)
         yield {**{f"x{j}": values[j] for j in range(COLUMNS)}, "label": label,
                "weight": rng.uniform(0.5, 1.5, size).astype(np.float32)}
 

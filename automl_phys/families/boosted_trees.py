@@ -44,6 +44,8 @@ HUBER = 1.35
 """Where the loss turns from squared to absolute, in standard deviations of the target (Huber 1964)."""
 LEAST_SIGMA = 1e-4
 """Of the target's standard deviation: an uncertainty is never 0."""
+CROSSING = 0.1
+"""Of the median uncertainty: as little as quantiles may tell, which where they cross come too close."""
 
 
 def skip(facts: Facts) -> str | None:
@@ -133,12 +135,14 @@ def _ratios(train: Rows) -> Ratios:
 @dataclass(frozen=True)
 class Scale:
     """What amounts (t,) were divided by after ``centre`` was taken off, and the uncertainty ``sigma`` (t,) of models
-    that state none; all in the targets' units. ``loss`` is what was minimised; empty for classes."""
+    that state none, or the least that quantiles may tell, whose half distances are multiplied by ``stretch`` (t,); all
+    in the targets' units. ``loss`` is what was minimised; empty for classes."""
 
     loss: str = ""
     centre: tuple[float, ...] = ()
     width: tuple[float, ...] = ()
     sigma: tuple[float, ...] = ()
+    stretch: tuple[float, ...] = ()
 
     def amounts(self, raw: Sequence[Array]) -> Array:
         """Value and uncertainty, float32 (n, t, 2), of the boosters' outputs (n,), one or three for each target."""
@@ -149,7 +153,10 @@ class Scale:
         for j, (centre, width) in enumerate(zip(self.centre, self.width, strict=True)):
             own = raw[j * each:(j + 1) * each]
             out[:, j, 0] = centre + width * own[each // 2]
-            out[:, j, 1] = self.sigma[j] if each == 1 else width * np.maximum((own[2] - own[0]) / 2, LEAST_SIGMA)
+            if each == 1:
+                out[:, j, 1] = self.sigma[j]
+            else:  # quantiles, each fitted alone, may cross: then their order is not believed, their distance is
+                out[:, j, 1] = np.maximum(self.stretch[j] * width * abs(own[2] - own[0]) / 2, self.sigma[j])
         return out
 
 
@@ -197,7 +204,8 @@ def load(folder: Path) -> Fitted:
 
     saved = json.loads((folder / "columns.json").read_text(encoding="utf-8"))
     boosters = tuple(lightgbm.Booster(model_file=folder / f"boosted_trees-{i}.txt") for i in range(saved["boosters"]))
-    scale = Scale(saved["scale"]["loss"], *(tuple(saved["scale"][key]) for key in ("centre", "width", "sigma")))
+    amounts = (tuple(saved["scale"][key]) for key in ("centre", "width", "sigma", "stretch"))
+    scale = Scale(saved["scale"]["loss"], *amounts)
     return BoostedTrees(boosters, tuple(booster.current_iteration() for booster in boosters), saved["outputs"],
                         Ratios(saved["pairs"], saved["offsets"]), scale)
 
@@ -231,7 +239,9 @@ def _fit_amounts(problem: TableProblem, params: Params, job: Job, watch: Watch, 
     centre = np.average(target, axis=0, weights=problem.train.fit_weight)
     width = np.sqrt(np.average((target - centre) ** 2, axis=0, weights=problem.train.fit_weight))
     width = np.where(width > 0, width, 1.0)
-    scale = Scale(loss, tuple(centre.tolist()), tuple(width.tolist()), tuple(width.tolist()))
+    least = LEAST_SIGMA * width
+    scale = Scale(loss, tuple(centre.tolist()), tuple(width.tolist()), tuple(least.tolist()),
+                  (1.0,) * len(centre))
     levels = LEVELS if loss == "quantile" else (None,)
     alone = len(centre) == len(levels) == 1
     boosters: list[Any] = []
@@ -250,12 +260,30 @@ def _fit_amounts(problem: TableProblem, params: Params, job: Job, watch: Watch, 
             kept.append(best)
             most = max(most, steps)
     fitted = BoostedTrees(tuple(boosters), tuple(kept), len(centre), ratios, scale, history, job.threads)
-    if loss != "quantile":  # nothing is said of the uncertainty: what is left over on validation rows tells it
-        residual = fitted.predict(problem.valid)[..., 0] - problem.valid.target
-        sigma = np.sqrt(np.average(residual.astype(np.float64) ** 2, axis=0, weights=problem.valid.fit_weight))
-        fitted = replace(fitted, scale=replace(scale, sigma=tuple(np.maximum(sigma, LEAST_SIGMA * width).tolist())))
+    fitted = replace(fitted, scale=_judged(fitted, problem.valid, least))
     watch(most + 1, fitted.predict(problem.valid))
     return fitted
+
+
+def _judged(fitted: BoostedTrees, valid: Rows, least: Array) -> Scale:
+    """The scale with uncertainties of the size that validation rows tell: where nothing is said of them, the root mean
+    square of what is left over; quantiles are stretched so that as many rows as should be are within them."""
+    import numpy as np
+
+    from automl_phys import conformal
+
+    value, sigma = np.moveaxis(fitted.predict(valid).astype(np.float64), 2, 0)
+    residual, weight = value - valid.target, valid.fit_weight.astype(np.float64)
+    if fitted.scale.loss != "quantile":
+        typical = np.sqrt(np.average(residual**2, axis=0, weights=weight))
+        return replace(fitted.scale, sigma=tuple(np.maximum(typical, least).tolist()))
+    typical = np.median(sigma, axis=0)
+    sigma = np.maximum(sigma, CROSSING * typical)
+    stretch = [conformal.factor(residual[:, j], sigma[:, j], weight, LEVELS[2] - LEVELS[0])
+               for j in range(len(typical))]
+    stretch = [one if np.isfinite(one) else 1.0 for one in stretch]
+    return replace(fitted.scale, sigma=tuple(np.maximum(CROSSING * typical * stretch, least).tolist()),
+                   stretch=tuple(stretch))
 
 
 def _datasets(problem: TableProblem, ratios: Ratios, job: Job) -> tuple[Any, Any]:

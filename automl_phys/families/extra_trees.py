@@ -8,7 +8,7 @@ the arrays of its trees; prediction walks them in NumPy, so that no pickle is ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,8 @@ class ExtraTrees:
 
     Node i goes on to ``child[i, 1]`` when its ``feature[i]`` is at most ``threshold[i]``, else to ``child[i, 0]``; a
     leaf is its own child and has its class shares in ``value[i]``, or for each amount, standardised by ``centre`` and
-    ``width`` (t,), mean and mean square. ``roots`` are the trees' first nodes.
+    ``width`` (t,), mean and mean square. ``roots`` are the trees' first nodes. ``stretch`` (t,) is what uncertainties
+    are multiplied by.
     """
 
     child: Array
@@ -70,6 +71,7 @@ class ExtraTrees:
     roots: Array
     centre: Array
     width: Array
+    stretch: Array
     steps: int
     history: tuple[Mapping[str, float], ...] = ()
 
@@ -91,7 +93,7 @@ class ExtraTrees:
             return out.astype(np.float32)
         mean, square = out[:, ::2], out[:, 1::2]
         sigma = np.sqrt(np.maximum(square - mean**2, LEAST_SIGMA**2))
-        return np.stack([self.centre + self.width * mean, self.width * sigma], axis=2).astype(np.float32)
+        return np.stack([self.centre + self.width * mean, self.width * self.stretch * sigma], axis=2).astype(np.float32)
 
     def _leaves(self, matrix: Array, root: int) -> Array:
         """The leaf that each row (n, columns) ends in; rows that have arrived are not looked at again."""
@@ -113,7 +115,7 @@ class ExtraTrees:
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(folder / "extra_trees.npz", child=self.child, feature=self.feature,
                             threshold=self.threshold, value=self.value, roots=self.roots, centre=self.centre,
-                            width=self.width)
+                            width=self.width, stretch=self.stretch)
 
 
 def load(folder: Path) -> Fitted:
@@ -121,7 +123,7 @@ def load(folder: Path) -> Fitted:
 
     with np.load(folder / "extra_trees.npz", allow_pickle=False) as saved:
         return ExtraTrees(saved["child"], saved["feature"], saved["threshold"], saved["value"], saved["roots"],
-                          saved["centre"], saved["width"], len(saved["roots"]))
+                          saved["centre"], saved["width"], saved["stretch"], len(saved["roots"]))
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
@@ -149,9 +151,21 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
         forest.n_estimators = min(total, forest.n_estimators + TREES_PER_BLOCK)
         forest.fit(matrix, target if target.shape[1:] != (1,) else target[:, 0], sample_weight=train.fit_weight)
         fitted = _from_forest(forest, centre, width)
+        if centre.size and fitted.steps == total:
+            fitted = replace(fitted, stretch=_stretch(fitted, problem.valid))
         watch(fitted.steps, fitted.predict(problem.valid))
         if fitted.steps == total:
             return fitted
+
+
+def _stretch(fitted: ExtraTrees, valid: Rows) -> Array:
+    """The root mean square of the pulls (t,) on the validation rows: a leaf's spread is that of single trees, which
+    their mean does not have."""
+    import numpy as np
+
+    value, sigma = np.moveaxis(fitted.predict(valid).astype(np.float64), 2, 0)
+    pulls = np.average(((value - valid.target) / sigma) ** 2, axis=0, weights=valid.fit_weight)
+    return np.sqrt(np.maximum(pulls, LEAST_SIGMA**2))
 
 
 def _from_forest(forest: Any, centre: Array, width: Array) -> ExtraTrees:
@@ -172,7 +186,7 @@ def _from_forest(forest: Any, centre: Array, width: Array) -> ExtraTrees:
     return ExtraTrees(
         np.concatenate(children).astype(np.int32),
         np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32), threshold,
-        values.astype(np.float32), roots, centre, width, len(trees))
+        values.astype(np.float32), roots, centre, width, np.ones(len(centre)), len(trees))
 
 
 def _leaf_values(tree: Any, amounts: bool) -> Array:
