@@ -59,15 +59,19 @@ def reliability(judged: Sample) -> Reliability:
 
     χ² compares what was found with what was said, with the variance p (1 - p) Σ w² that it says itself (Spiegelhalter's
     idea, by bins). With negative weights fractions are no binomial ones: the variances are Σ w² (y - f)² / (Σ w)² about
-    what was found, if that is wider, and Σ w² (y - p)² in χ². Bins whose weights add up to 0 or less are left out.
+    what was found, if that is wider, and in χ² Σ w² (y - p)², if that is more. Bins whose weights add up to 0 or
+    less are left out.
     """
     from scipy.special import chdtrc
 
     c, w = judged.calibration, judged.weight
     weight = np.bincount(c.bins, w, CALIBRATION_BINS).astype(np.float64)
     there = weight > 0
-    chance = w**2 * (c.hit - c.said) ** 2 if judged.signed else w**2 * c.said * (1 - c.said)
-    said, found, variance = (np.bincount(c.bins, v, CALIBRATION_BINS)[there] for v in (w * c.said, w * c.hit, chance))
+    said, found, variance, spread = (
+        np.bincount(c.bins, v, CALIBRATION_BINS)[there]
+        for v in (w * c.said, w * c.hit, w**2 * c.said * (1 - c.said), w**2 * (c.hit - c.said) ** 2))
+    if judged.signed:
+        variance = np.maximum(variance, spread)
     trials = effective(weight, np.bincount(c.bins, w**2, CALIBRATION_BINS).astype(np.float64))[there]
     chi2 = float(((found - said) ** 2 / np.maximum(variance, 1e-300)).sum())
     weight = weight[there]

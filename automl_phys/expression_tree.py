@@ -161,8 +161,10 @@ class _Reader:
     def unexpected(self, wanted: str) -> ExpressionError:
         token = self.now
         found = "it ends here" if token.kind == "end" else f"{quoted(token.text)} stands here"
-        return ExpressionError(self.text, token.position, f"Expected {wanted}, but {found}.",
-                               MEANT_WORDS.get(token.text, ALLOWED))
+        remedy = MEANT_WORDS.get(token.text, ALLOWED)
+        if token.kind == "end" and "(" in self.text:  # YAML took the comma for the end of the entry
+            remedy = f"Inside {{ }} a formula with a comma needs quotes. {remedy}"
+        return ExpressionError(self.text, token.position, f"Expected {wanted}, but {found}.", remedy)
 
     def disjunction(self) -> Node:
         self.depth += 1

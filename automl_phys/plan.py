@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from automl_phys import registry, space
+from automl_phys import readable, registry, space
 from automl_phys.contracts import Chosen, Facts, Machine, Plan, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.values import Direction
@@ -103,7 +103,7 @@ def _families(
         elif why_not:
             skipped[name] = why_not
         elif need > memory_mb:
-            skipped[name] = f"one fit needs about {need} MB, {memory_mb} MB may be used"
+            skipped[name] = f"one fit needs about {readable.memory(need)}, {readable.memory(memory_mb)} may be used"
         else:
             reason = "asked for in the recipe" if asked else family.TEXT
             if name == task.BASELINE:
