@@ -103,10 +103,18 @@ def coverage(found: Sequence[tuple[float, float, float, float]], name: str) -> F
 
 
 def groups(one: Judged) -> list[NDArray[np.intp]]:
-    """The rows of bins of the true value with equal numbers of rows, as positions; bins of one value are joined."""
-    edges = np.unique(np.quantile(one.target[:, 0], np.linspace(0, 1, GROUPS + 1)))
-    place = np.clip(np.searchsorted(edges, one.target[:, 0], side="right") - 1, 0, max(0, len(edges) - 2))
-    return [np.flatnonzero(place == k) for k in range(max(1, len(edges) - 1))]
+    """The rows of bins of the true value with equal numbers of rows, as positions; fewer bins where there are few."""
+    return equal_bins(one.target[:, 0], min(GROUPS, max(1, len(one.target) // FEWEST)))
+
+
+def equal_bins(values: Floats, most: int) -> list[NDArray[np.intp]]:
+    """The rows of bins of equal numbers of rows, as positions, or of each value where there are at most ``most``."""
+    edges = np.unique(values)
+    if len(edges) > most:
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, most + 1)))[:-1]
+    place = np.searchsorted(edges, values, side="right") - 1
+    bins = [np.flatnonzero(place == k) for k in range(len(edges))]
+    return [rows for rows in bins if len(rows)]
 
 
 def _in_bins(
@@ -136,13 +144,10 @@ def _with_ends(statistic: Callable[[Floats, Floats], Floats], residual: Floats, 
 
 def profile(values: Floats, truth: Floats, weight: Floats, feature: str, name: str) -> Figure:
     """Mean of the target in bins of a feature, with the error of the mean."""
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, 2 * GROUPS + 1)))
-    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(0, len(edges) - 2))
     x, y, error = [], [], []
-    for k in range(max(1, len(edges) - 1)):
-        rows = place == k
+    for rows in equal_bins(values, 2 * GROUPS):
         total = float(weight[rows].sum())
-        if not rows.any() or total <= 0:
+        if total <= 0:
             continue
         mean = float((weight[rows] * truth[rows]).sum() / total)
         spread = max(0.0, float((weight[rows] * (truth[rows] - mean) ** 2).sum() / total))
@@ -153,7 +158,8 @@ def profile(values: Floats, truth: Floats, weight: Floats, feature: str, name: s
     low, high = ([m + sign * e for m, e in zip(y, error, strict=True)] for sign in (-1, 1))
     return Figure(f"feature-{slug(feature)}-{slug(name)}", f"{name} by {feature}", "xy", Axis(feature),
                   Axis(f"Mean {name}"), (Series(name, "points", tuple(x), tuple(y), tuple(low), tuple(high)),),
-                  section="Features", caption="Train rows in bins of equal numbers, error of the mean.")
+                  section="Features", caption="Train rows in bins of equal numbers, or by value where there are few; error of the "
+                                              "mean.")
 
 
 def _histogram(name: str, values: Floats, weight: Floats, edges: Floats, group: str) -> Series:

@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 PREDICT_BATCH = 8192
 DEVICE_BYTES = 1 << 28
-JUDGED_ROWS = 1 << 18
+JUDGED_ROWS = 1 << 14
+"""Rows that are judged at once."""
 
 
 @dataclass(frozen=True)
@@ -329,12 +330,16 @@ def _fit_scan(
 
 
 def _judged_in(valid: Batch, make: Callable[[Batch], T]) -> Callable[[], Iterable[T]]:
-    """The validation rows where they are judged: in one piece that is made once, or block by block each time."""
-    if not valid.large:
-        piece = [make(valid.take(slice(None)))]
-        return lambda: piece
-    starts = range(0, len(valid), JUDGED_ROWS)
-    return lambda: (make(valid.take(slice(start, start + JUDGED_ROWS))) for start in starts)
+    """The validation rows in pieces, whose activations fit anywhere: made once and kept, or anew each time if they are
+    many."""
+    def pieces() -> Iterator[T]:
+        for start in range(0, len(valid), JUDGED_ROWS):
+            yield make(valid.take(slice(start, start + JUDGED_ROWS)))
+
+    if valid.large:
+        return pieces
+    kept = list(pieces())
+    return lambda: kept
 
 
 def _fit_keras(

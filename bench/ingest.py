@@ -210,10 +210,14 @@ def train(path: Path, family: str, limit: float, scratch: Path) -> None:
             code = running.wait()
     if code:
         sys.exit(f"{family}: automl-phys run ended with {code}")
-    evaluation = json.loads((scratch / "runs/ingest/latest/evaluation.json").read_text())
+    run = scratch / "runs/ingest/latest"
+    trials = [json.loads(path.read_text()) for path in sorted(run.glob("trials/*/result.json"))]
+    if any(trial["status"] != "done" for trial in trials):
+        sys.exit(f"{family}: {[trial['message'] for trial in trials]}")
+    evaluation = json.loads((run / "evaluation.json").read_text())
     auc = evaluation["metrics"]["roc_auc"]["value"]
-    print(f"{family}: {time.perf_counter() - began:.0f} s, test AUC {auc:.4f}, at most {highest[0]:.0f} MB of their "
-          f"own in all processes together", flush=True)
+    print(f"{family}: {time.perf_counter() - began:.0f} s, of which {trials[-1]['seconds']:.0f} s fitting, test AUC "
+          f"{auc:.4f}, at most {highest[0]:.0f} MB of their own in all processes together", flush=True)
 
 
 # ---------------------------------------------------------------- the files

@@ -372,3 +372,13 @@ def test_too_few_rows_to_calibrate_on_are_told(tmp_path):
     shown = next(t for t in evaluation.tables if t.title == "Prediction intervals")
     assert "∞" in shown.note
     assert shown.rows[1][-1] == np.inf
+
+
+def test_few_rows_make_few_bins_and_few_values_a_bin_each():
+    from automl_phys import amount_figures
+
+    few = amount_figures.equal_bins(np.arange(90.0), 4)
+    assert [len(rows) for rows in few] == [23, 22, 22, 23]
+    assert [len(rows) for rows in amount_figures.equal_bins(np.array([0.0] * 7 + [1.0] * 3), 20)] == [7, 3]
+    heavy = amount_figures.equal_bins(np.array([0.0] * 50 + list(range(1, 51))), 10)
+    assert sum(map(len, heavy)) == 100 and len(heavy[0]) == 50
