@@ -18,7 +18,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev
-	for script in overhead search quality; do $(BIN)/python bench/$$script.py || exit 1; done
+	for script in overhead search quality ingest; do $(BIN)/python bench/$$script.py || exit 1; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

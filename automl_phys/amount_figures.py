@@ -158,8 +158,8 @@ def profile(values: Floats, truth: Floats, weight: Floats, feature: str, name: s
     low, high = ([m + sign * e for m, e in zip(y, error, strict=True)] for sign in (-1, 1))
     return Figure(f"feature-{slug(feature)}-{slug(name)}", f"{name} by {feature}", "xy", Axis(feature),
                   Axis(f"Mean {name}"), (Series(name, "points", tuple(x), tuple(y), tuple(low), tuple(high)),),
-                  section="Features", caption="Train rows in bins of equal numbers, or by value where there are few; error of the "
-                                              "mean.")
+                  section="Features",
+                  caption="Train rows in bins of equal numbers, or by value where there are few; error of the mean.")
 
 
 def _histogram(name: str, values: Floats, weight: Floats, edges: Floats, group: str) -> Series:
