@@ -19,7 +19,7 @@ METRICS = {
     "overtraining_p": Estimate(0.4, np.nan, np.nan), "calibration_error": Estimate(0.01, 0.005, 0.015),
     "calibration_p": Estimate(0.3, np.nan, np.nan),
 }
-OF_CLUSTERS = ("density_not_preserved", "much_noise", "no_structure", "unstable_clusters")
+NOT_OF_PLAIN_TABLES = ("density_not_preserved", "much_noise", "no_structure", "unstable_clusters", "weight_sums")
 SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
 
 
@@ -72,7 +72,7 @@ def with_params(seen, **params):
 @pytest.mark.parametrize("name", registry.names("checks"))
 def test_a_healthy_run_passes(name, seen):
     found = outcome(name, seen)
-    if name in OF_CLUSTERS:
+    if name in NOT_OF_PLAIN_TABLES:
         assert found.outcome == "not applicable"
         assert found.text
     else:
@@ -179,3 +179,50 @@ def test_a_check_that_cannot_be_run_is_told_of(seen):
     with pytest.raises(TypeError):  # a bug of ours is not hidden
         diagnose.finding(Broken(TypeError("bug")), seen)
     assert RunError([]).exit_code == 1
+
+
+# ---------------------------------------------------------------- sums of weights
+
+def weighted(folder, weight, **data):
+    """A table of two classes; ``weight`` makes the weights of the labels (n,)."""
+    rng = np.random.default_rng(0)
+    label = np.arange(2000) % 2
+    columns = {"mass": rng.normal(size=2000) + label, "pt": rng.uniform(0, 100, 2000), "run": np.arange(2000) // 20,
+               "day": np.arange(2000), "w": weight(label, rng), "label": np.array(["b", "s"])[label]}
+    parquet.write_table(pa.table(columns), folder / "events.parquet")
+    options = classify.Options.model_validate({"data": {
+        "path": str(folder / "events.parquet"), "target": "label", "weight": "w", "features": ["mass", "pt"], **data}})
+    return classify.prepare(options, folder, folder / "weighted", 0)
+
+
+def test_random_weights_split_at_random_pass(tmp_path, seen):
+    problem = weighted(tmp_path, lambda label, rng: rng.uniform(0.5, 1.5, len(label)))
+    found = outcome("weight_sums", replace(seen, problem=problem))
+    assert (found.outcome, found.text) == ("passed", "")
+
+
+def test_without_weights_there_is_nothing_to_say(seen):
+    assert outcome("weight_sums", seen).outcome == "not applicable"
+
+
+def test_a_cut_that_takes_weight_away_is_told_by_class(tmp_path, seen):
+    problem = weighted(tmp_path, lambda label, rng: np.ones(len(label)), cut="pt < 50 or label == 's'")
+    found = outcome("weight_sums", replace(seen, problem=problem))
+    assert found.outcome == "tip" and "s (" not in found.text and "s 1" not in found.text
+    low, high = float(found.text.partition("b ")[2].partition("%")[0]), 50
+    assert low == pytest.approx(high, abs=4)
+
+
+def test_a_split_by_time_of_weights_that_drift_is_told(tmp_path, seen):
+    problem = weighted(tmp_path, lambda label, rng: np.linspace(0.5, 1.5, len(label)), time="day", split={"by": "time"})
+    found = outcome("weight_sums", replace(seen, problem=problem))
+    assert found.outcome == "tip" and "b in train" in found.text and "s in test" in found.text
+
+
+def test_a_class_without_weight_in_the_test_is_an_issue(tmp_path, seen):
+    def weight(label, rng):
+        return np.where((np.arange(len(label)) >= 1600) & (label == 1), -0.1, 1.0)
+
+    problem = weighted(tmp_path, weight, time="day", split={"by": "time"})
+    found = outcome("weight_sums", replace(seen, problem=problem))
+    assert found.outcome == "issue" and "s in test" in found.text
