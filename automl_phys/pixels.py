@@ -16,6 +16,10 @@ MOST_COLUMNS = 1024
 """Pixels of an image, over all channels, up to which each is a column."""
 
 
+BLOCK_CELLS = 1 << 24
+"""Pixels that are averaged at once."""
+
+
 def block(shape: tuple[int, int, int]) -> int:
     """The side of the blocks of pixels that are averaged, 1 where all pixels are kept, of images (h, w, c)."""
     height, width, channels = shape
@@ -36,10 +40,14 @@ def columns(images: NDArray[Any]) -> NDArray[np.float32]:
     them, at the lower and right edge of what is there of it."""
     rows, height, width, channels = images.shape
     side = block((height, width, channels))
-    values = images.astype(np.float32)
     if side == 1:
-        return values.reshape(rows, prod(images.shape[1:]))
+        return images.astype(np.float32).reshape(rows, prod(images.shape[1:]))
     down, right = (np.arange(0, length, side) for length in (height, width))
-    sums = np.add.reduceat(np.add.reduceat(values, down, axis=1), right, axis=2)
     sizes = np.outer(np.diff(down, append=height), np.diff(right, append=width)).astype(np.float32)
-    return (sums / sizes[None, :, :, None]).reshape(rows, -1)
+    means = np.empty((rows, len(down), len(right), channels), np.float32)
+    step = max(1, BLOCK_CELLS // (height * width * channels))
+    for start in range(0, rows, step):
+        some = images[start:start + step].astype(np.float32)
+        sums = np.add.reduceat(np.add.reduceat(some, down, axis=1), right, axis=2)
+        means[start:start + step] = sums / sizes[:, :, None]
+    return means.reshape(rows, -1)

@@ -41,20 +41,24 @@ class Classes:
     signal: int | None
 
 
-def classes(target: pa.ChunkedArray, data: LabelledTable) -> tuple[Classes, NDArray[np.int32], list[Mistake]]:
-    """The classes, the class code of each row (n,) (-1 where there is none), and mistakes.
+def classes(
+    target: pa.ChunkedArray, data: LabelledTable, kept: NDArray[np.bool_] | None = None
+) -> tuple[Classes, NDArray[np.int32], list[Mistake]]:
+    """The classes of the rows that are ``kept`` (n,), None for all; the class code of each row (n,), -1 for a row that
+    has none of them; and mistakes.
 
     Mistakes: ``target-missing-values``, ``target-continuous``, ``too-many-classes``, ``unnamed-class``,
     ``empty-class``, ``target-one-class``, ``no-such-class``. The order is that of ``data.classes``, else that of the
     sorted labels; with two classes the last one is the signal unless the recipe says otherwise.
     """
     raw, labels = table_read.texts(target)
-    counts = _counts(raw, len(labels))
+    missing = raw < 0 if kept is None else kept & (raw < 0)
+    counts = _counts(raw if kept is None else raw[kept], len(labels))
     present = [label for label, count in zip(labels, counts, strict=True) if count]
     mistakes = []
-    if (raw < 0).any():
+    if missing.any():
         mistakes.append(Mistake(
-            "target-missing-values", f"The target '{data.target_column}' has no value in {where(raw < 0)}.",
+            "target-missing-values", f"The target '{data.target_column}' has no value in {where(missing)}.",
             "Remove these rows or fill them in: a row without its class teaches nothing.", ("data", "target")))
     too_many = _too_many(present, data.target_column)
     if too_many:

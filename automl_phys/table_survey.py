@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import table_amounts, table_labels, table_read, table_roles, table_split
+from automl_phys import pixels, table_amounts, table_images, table_labels, table_read, table_roles, table_split
 from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Table
 from automl_phys.sections import AmountsTable, LabelledTable
 from automl_phys.table_files import Files
 from automl_phys.table_labels import Classes
+from automl_phys.table_problem import Image
 from automl_phys.table_roles import Roles
 from automl_phys.table_view import CUT
 from automl_phys.values import Part
@@ -104,6 +105,7 @@ class Survey:
     disjoint: str
     notes: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
+    image: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,13 @@ def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Surve
         mistakes += found
     keys, found = _keys(data, columns, sound, file_rows)
     mistakes += found
+    image = None
+    if data.image_column and kinds.get(data.image_column.column) == "list":
+        image, found = table_images.layout(data.image_column, files.header)
+        mistakes += found
+        if image is not None:
+            notes.append(f"Images of {image.height} × {image.width} pixels, {image.channels} "
+                         f"channel{'s' * (image.channels > 1)}.")
     layout = None
     if not mistakes:
         complete, dropped = complete_rows(data.missing, files, roles, rows)
@@ -148,7 +157,7 @@ def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Surve
     if len(target.classes.names) == 2 and getattr(data, "signal", None) is None and signal is not None:
         notes.append(f"The signal is '{target.classes.names[signal]}', the last class; 'signal' says otherwise.")
     return Survey(files, file_rows, roles, target, weight, keys.groups, layout, data.split.folds or 0,
-                  _disjoint(data, files), tuple(notes), tuple(mistakes))
+                  _disjoint(data, files), tuple(notes), tuple(mistakes), image)
 
 
 def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tuple[str, ...] = ()) -> Facts:
@@ -157,10 +166,14 @@ def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tu
     sizes = {"numbers": numbers, "categories": categories, "outputs": len(classes.names) or len(seen.target.names),
              "targets": 0 if classes.names else len(seen.target.names), "signal": int(classes.signal is not None),
              "weighted": int(seen.weight is not None), "folds": seen.folds}
+    kind = "images" if seen.image else "text" if seen.roles.text else "table"
+    if seen.image:
+        sizes |= {"height": seen.image.height, "width": seen.image.width, "channels": seen.image.channels,
+                  "columns": pixels.count(seen.image.shape)}
     tables = (table_roles.shown(seen.roles, seen.files.header.columns),
               _classes(seen, layout) if classes.names else _amounts(seen, layout), _split(seen, layout),
               *_sums_of_weights(seen, layout))
-    return Facts("table", layout.rows, sizes, tables, seen.notes + notes)
+    return Facts(kind, layout.rows, sizes, tables, seen.notes + notes)
 
 
 def gaps(chunk: pa.Table, roles: Roles, values: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -200,7 +213,9 @@ def _target(
     names = (data.target_column,)
     if not targets:
         return Target(names, np.zeros(rows, np.int32), np.zeros(rows, np.int32), none), []
-    classes, codes, mistakes = table_labels.classes(columns[data.target_column], data)
+    kept = columns[CUT].to_numpy() if CUT in columns.column_names else None
+    kept = None if kept is None or not kept.any() else kept  # that no row is left is told elsewhere
+    classes, codes, mistakes = table_labels.classes(columns[data.target_column], data, kept)
     return Target(names, codes, codes, classes), mistakes
 
 
@@ -336,7 +351,8 @@ def _weightless(layout: Layout, target: Target, weight: NDArray[np.float32] | No
 def _sums(
     parts: NDArray[np.int8], strata: NDArray[np.integer], weight: NDArray[np.float32] | None, shape: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Rows, and the sums of weights and of their squares, of each stratum in each slice, as :class:`Layout` has them.
+    """Rows, and the sums of weights and of their squares, of each stratum in each slice, as :class:`Layout` has them;
+    without the rows of stratum -1, which a cut has taken out with all of their class.
 
     A block at a time: large temporary arrays take longer to get than to fill.
     """
@@ -347,6 +363,9 @@ def _sums(
         rows = slice(start, start + BLOCK_ROWS)
         held = (parts[rows].astype(np.int64) % (slices + 1)) * n_strata + strata[rows]  # -1, not used, comes last
         w = np.ones(len(held)) if weight is None else weight[rows].astype(np.float64)
+        if strata[rows].min() < 0:
+            there = strata[rows] >= 0
+            held, w = held[there], w[there]
         found += np.stack([np.bincount(held, each, cells) for each in (np.ones(len(held)), w, w**2)])
     counts, sums, squares = found.reshape(3, slices + 1, n_strata)
     return counts[:-1].astype(np.int64), sums, squares
