@@ -194,7 +194,10 @@ class Task(Protocol):
     """A problem to ask the families' spaces for before the data are known."""
     REPLICAS: int
     """0 where the predictions of several models may be averaged. Else the best trial wins alone, and this is on how
-    many variations of the problem it is fitted again, to see how well it holds."""
+    many variations of the problem it is fitted again, to see how well it holds; ``facts`` may say another number,
+    ``replicas`` in its sizes."""
+    REPLICATED: Literal["winner", "families"]
+    """What is fitted again: the winner, or the best of each family and the baseline, on the same variations."""
     OBJECTIVES: Mapping[str, Direction]
 
     def families(self, options: Any, asked: Sequence[str]) -> Sequence[str]:
@@ -256,8 +259,9 @@ class Candidate:
 
     ``predictions`` are for test rows, the winner's for train rows too. ``predict`` scores other rows of the problem
     (shuffled ones, for permutation importance) with few of the models, where there are many. ``note`` says what
-    the train rows were to the model: fitted on by all of it, or by parts of it. ``replicas`` are fits of the winner's
+    the train rows were to the model: fitted on by all of it, or by parts of it. ``replicas`` are fits of the same
     configuration on variations of the problem, where the task averages no models; ``figures`` are the model's own.
+    ``family`` is its family's word, empty for a mean of several.
     """
 
     name: str
@@ -268,6 +272,7 @@ class Candidate:
     note: str = ""
     replicas: tuple[Replica, ...] = ()
     figures: tuple[Figure, ...] = ()
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -281,6 +286,8 @@ class Replica:
     variation: str
     value: float
     predictions: Any
+    predict: Callable[[Any], Any]
+    """For other rows of the problem."""
 
 
 class Searched(Protocol):

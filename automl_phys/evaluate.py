@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -63,9 +64,9 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
         quick = tuple(replace(member, folders=member.folders[:1]) for member in heaviest)
         made = Candidate(name, role, predictions, partial(_predict, run_dir, quick), sum(m.seconds for m in members),
                          _trained_on(members))
-        if role != "winner":
-            return made
-        return replace(made, replicas=_replicas(chosen, run_dir), figures=ensemble.figures(run_dir.path, members))
+        alone = members[0] if len(members) == 1 else None
+        made = replace(made, family=alone.family if alone else "", replicas=_replicas(chosen, run_dir, alone))
+        return replace(made, figures=ensemble.figures(run_dir.path, members)) if role == "winner" else made
 
     wanted: list[tuple[str, Literal["winner", "member", "baseline"], tuple[Member, ...]]] = [
         (winner_name(chosen.members), "winner", chosen.members)]
@@ -81,15 +82,23 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
     return tuple(found)
 
 
-def _replicas(chosen: Ensemble, run_dir: RunDir) -> tuple[Replica, ...]:
-    """What the winner's configuration came to on variations of the problem."""
+def _replicas(chosen: Ensemble, run_dir: RunDir, member: Member | None) -> tuple[Replica, ...]:
+    """What a member's configuration came to on variations of the problem."""
     made = []
     for folder in (FitDir(run_dir.path / name) for name in chosen.replicas):
-        problem = resampling.problems(read_json(folder.job, Job), run_dir.path)[0]
+        job = read_json(folder.job, Job)
+        if member is None or (job.family, job.params) != (member.family, member.params):
+            continue
+        problem = resampling.problems(job, run_dir.path)[0]
         value = read_json(folder.result, Result).value
-        predictions = np.load(folder.valid, allow_pickle=False)
-        made.append(Replica(problem.variation, float("nan") if value is None else value, predictions))
+        made.append(Replica(
+            problem.variation, float("nan") if value is None else value, np.load(folder.valid, allow_pickle=False),
+            partial(_predict_with, job.family, folder.model())))
     return tuple(made)
+
+
+def _predict_with(family: str, folder: Path, rows: Any) -> Array:
+    return ensemble.model(family, folder).predict(rows)
 
 
 def _with_search(evaluation: Evaluation, plan: Plan, run_dir: RunDir) -> Evaluation:

@@ -94,6 +94,21 @@ class PixelScale(Fixed):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class Position(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
+    """Images (n, h, w, c) with two more channels that say where a pixel is, from −1 to 1 (Liu et al. 2018, CoordConv,
+    arXiv:1807.03247): for images in which a place has a meaning of its own."""
+
+    def call(self, images: Any) -> Any:
+        height, width = images.shape[1:3]
+        down, right = ops.meshgrid(ops.linspace(-1.0, 1.0, height), ops.linspace(-1.0, 1.0, width), indexing="ij")
+        places = ops.cast(ops.stack([down, right], axis=-1), images.dtype)
+        return ops.concatenate([images, ops.broadcast_to(places, (ops.shape(images)[0], height, width, 2))], axis=-1)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return *shape[:-1], int(shape[-1] or 0) + 2
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class Intensity(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
     """Each image, while training, times a number drawn from 1 − ``spread`` … 1 + ``spread``."""
 
@@ -124,9 +139,9 @@ def augmented(images: Any, how: Mapping[str, Any], seed: int, fill: float = 0.0)
     """
     outside = {"fill_mode": "constant", "fill_value": fill}
     flip = how.get("flip", "none")
-    if flip != "none":
-        mode = "horizontal_and_vertical" if flip == "both" else flip
-        images = keras.layers.RandomFlip(mode, seed=seed)(images)
+    for index, mode in enumerate(("horizontal", "vertical")):  # Keras's own mode for both flips both or neither
+        if flip in {mode, "both"}:
+            images = keras.layers.RandomFlip(mode, seed=seed + 5 * index)(images)
     if how.get("rotation"):
         images = keras.layers.RandomRotation(how["rotation"] / 360, seed=seed + 1, **outside)(images)
     if how.get("translation"):

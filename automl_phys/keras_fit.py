@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Any, TypeVar, cast
@@ -156,8 +158,10 @@ Follow = Callable[[int, "Array"], object]
 @cache
 def load_keras() -> Any:
     """Keras. On JAX and torch it is kept from importing TensorFlow, which it would do (two seconds, 300 MB) only to be
-    able to recognise TensorFlow's objects; it looks for it once, and remembers that it was not there."""
-    import keras
+    able to recognise TensorFlow's objects; it looks for it once, and remembers that it was not there. What TensorFlow
+    says of GPUs that are not there, before it can be told to be quiet, is not shown."""
+    with _stderr_closed() if os.environ.get("KERAS_BACKEND") == "tensorflow" else nullcontext():
+        import keras
 
     if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
         sys.modules["tensorflow"] = None  # type: ignore[assignment]  # the way to make an import fail
@@ -166,6 +170,20 @@ def load_keras() -> Any:
         finally:
             del sys.modules["tensorflow"]
     return keras
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """What libraries written in C print goes nowhere."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def fit(
@@ -199,7 +217,9 @@ def predict(network: Any, inputs: Sequence[Array]) -> Array:
     keras = load_keras()
     rows = len(inputs[0])
     size = min(_at_once(inputs, PREDICT_BATCH), 1 << max(5, (rows - 1).bit_length()))
-    call: Callable[[list[Array]], Any] = network.predict_on_batch
+    if _slowed_by_xla():
+        network.jit_compile = False
+    call: Callable[[list[Array]], Any] = lambda block: network.predict_on_batch(_given(block))
     if keras.backend.backend() == "jax":
         forward = _forward(json.dumps(network.get_config(), sort_keys=True, default=str))
         state = [v.value for v in network.trainable_variables], [v.value for v in network.non_trainable_variables]
@@ -209,6 +229,11 @@ def predict(network: Any, inputs: Sequence[Array]) -> Array:
         block = [_padded(array[start:start + size], size) for array in inputs]
         found.append(np.asarray(call(block), dtype=np.float32)[: rows - start])
     return np.concatenate(found) if found else np.zeros((0, *network.output_shape[1:]), dtype=np.float32)
+
+
+def _given(inputs: Sequence[T]) -> T | list[T]:
+    """Inputs as Keras takes them: one by itself, several in a list."""
+    return list(inputs) if len(inputs) > 1 else inputs[0]
 
 
 def _at_once(inputs: Sequence[Array], most: int) -> int:
@@ -387,21 +412,21 @@ def _fit_keras(
             self.model.stop_training = curve.ended
 
     on_tensorflow = keras.backend.backend() == "tensorflow"
-    # torch takes one step at a time; XLA makes convolutions on a CPU three times as slow
+    # torch takes one step at a time
     network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=min(32, steps) if on_tensorflow else 1,
-                    jit_compile="auto" if not on_tensorflow or _has_gpu() else False)
+                    jit_compile=False if _slowed_by_xla() else "auto")
     fit: Any = partial(network.fit, batch_size=training.batch_size, shuffle=True, verbose=0)
     if isinstance(train, Whole):
         one = train.batch
         if on_tensorflow:
             network.fit(_pipeline(one, training.batch_size, seed), epochs=training.epochs, callbacks=[AfterEpoch()],
-                        verbose=0)
+                        shuffle=False, verbose=0)
         else:
-            fit(list(one.inputs), one.target, sample_weight=one.weight, epochs=training.epochs,
+            fit(_given(one.inputs), one.target, sample_weight=one.weight, epochs=training.epochs,
                 callbacks=[AfterEpoch()])
         return best
     for _ in range(training.epochs):
-        losses = [fit(list(block.inputs), block.target, sample_weight=block.weight, epochs=1).history["loss"][0]
+        losses = [fit(_given(block.inputs), block.target, sample_weight=block.weight, epochs=1).history["loss"][0]
                   for block in train.epoch(lambda batch: batch)]
         if curve.add(float(np.mean(losses)), *judge()):
             best = network.get_weights()
@@ -410,10 +435,14 @@ def _fit_keras(
     return best
 
 
-def _has_gpu() -> bool:
+@cache
+def _slowed_by_xla() -> bool:
+    """Whether this is TensorFlow on a CPU, where XLA makes convolutions three times as slow."""
+    if load_keras().backend.backend() != "tensorflow":
+        return False
     import tensorflow as tf
 
-    return bool(tf.config.list_physical_devices("GPU"))
+    return not tf.config.list_physical_devices("GPU")
 
 
 def _pipeline(batch: Batch, size: int, seed: int) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from automl_phys.errors import Mistake
 from automl_phys.values import Direction
 
 
@@ -148,7 +149,15 @@ OF_AMOUNTS: dict[str, Measure] = {m.name: m for m in (
             points=("0.68", "0.95")),
 )}
 
-MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS
+OF_TRANSFER: dict[str, Measure] = {m.name: m for m in (
+    Measure("gain_over_scratch", "Gain over scratch", "maximize",
+            "by how much the objective of the transferred network is better than that of the same network from random "
+            "weights, on the same draws of labelled rows: mean over the draws", objective=False, alone=False),
+    Measure("gain_over_baseline", "Gain over the baseline", "maximize", "the same over the baseline", objective=False,
+            alone=False),
+)}
+
+MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_TRANSFER
 
 
 def find(name: str) -> tuple[Measure, float | None]:
@@ -181,6 +190,15 @@ def names(signal: bool) -> tuple[str, ...]:
     """Every metric of a classifier at its usual points, of those that need no signal or, with one, of all."""
     fitting = (m for m in OF_CLASSIFIERS.values() if m.alone and (signal or not m.needs_signal))
     return tuple(name for measure in fitting for name in measure.names)
+
+
+def refused(objective: str, signal: bool) -> Mistake | None:
+    """Why a metric of classifiers cannot be the objective: it needs a signal, and none is named."""
+    if signal or not find(objective)[0].needs_signal:
+        return None
+    return Mistake("no-signal-class", f"The objective '{objective}' needs to know which class is the signal.",
+                   "Name it under data: signal:, or choose an objective of all classes, such as log_loss.",
+                   ("search", "objective"))
 
 
 class Objectives(Mapping[str, Direction]):

@@ -57,7 +57,7 @@ def make(
     threads = _threads(recipe, task, facts, machine, gpu, reasons)
     workers = _workers(recipe, machine, devices, threads, memory, families, reasons)
     folds = facts.sizes.get("folds", 0)
-    replicas = _replicas(recipe, task, reasons)
+    replicas = _replicas(recipe, task, facts, reasons)
     refit, bagging = (False, 1) if task.REPLICAS else _refits(recipe, facts, folds, reasons)
     return Plan(
         name=recipe.name, task=recipe.task, facts=facts, families=families, skipped=skipped, baseline=task.BASELINE,
@@ -220,15 +220,16 @@ def _refits(recipe: Recipe, facts: Facts, folds: int, reasons: list[str]) -> tup
     return refit, AUTO_FOLDS
 
 
-def _replicas(recipe: Recipe, task: Task, reasons: list[str]) -> int:
+def _replicas(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> int:
     """On how many variations of the problem the winner is fitted again; 0 where models are averaged instead."""
     if not task.REPLICAS:
         return 0
     reasons.append("The best trial wins alone: models of this task cannot be averaged.")
-    count = task.REPLICAS if recipe.model.bagging == "auto" else recipe.model.bagging
+    count = facts.sizes.get("replicas", task.REPLICAS) if recipe.model.bagging == "auto" else recipe.model.bagging
     if count == 1:
         return 0
-    reasons.append(f"It is fitted again on {count} variations of the problem, to see how well it holds.")
+    what = "It is" if task.REPLICATED == "winner" else "It, the best of each other family and the baseline are each"
+    reasons.append(f"{what} fitted again on {count} variations of the problem, to see how well it holds.")
     return count
 
 

@@ -18,8 +18,13 @@ from automl_phys.registry import did_you_mean
 
 LARGEST_BYTES = 1_000_000
 
-PATH_KEYS: tuple[tuple[str, ...], ...] = (("data", "path"), ("data", "split", "test"))
+PATH_KEYS: tuple[tuple[str, ...], ...] = (
+    ("data", "path"), ("data", "split", "test"), ("base", "run"), ("base", "keras"), ("base", "embeddings"),
+    ("base", "weights"))
 """Keys that hold paths of files, relative to the folder of the recipe that they are written in."""
+
+NO_PATHS = ("imagenet", "none")
+"""Words that may stand in place of a path."""
 
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
@@ -98,7 +103,9 @@ def _moved(value: Any, move: Any) -> Any:
         return [_moved(item, move) for item in value]
     if isinstance(value, dict):
         return {key: _moved(item, move) for key, item in value.items()}
-    return move(value) if isinstance(value, str) and not Path(value).is_absolute() else value
+    if not isinstance(value, str) or value in NO_PATHS or Path(value).is_absolute():
+        return value
+    return move(value)
 
 
 def _read_chain(path: Path, below: tuple[Path, ...]) -> Written:

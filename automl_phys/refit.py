@@ -74,22 +74,28 @@ def _alone_with_replicas(
     plan: Plan, run_dir: RunDir, trials: Sequence[Trial], ranked: Sequence[Trial], executor: Executor, show: Show,
     end: float | None,
 ) -> Ensemble:
-    """The best trial as it is, and its configuration fitted on variations of the problem."""
+    """The best trial as it is, and its configuration, or those of the best of all families, fitted on variations of the
+    problem."""
     show.stage("Winner")
     best = {trial.job.family: _alone(plan, trial) for trial in reversed(ranked)}
+    singles = {**best, "baseline": _alone(plan, _baseline(plan, trials, ranked))}
     winner, notes = _alone(plan, ranked[0]), []
-    jobs = _fold_jobs(plan, run_dir, winner, 0) if plan.replicas else []
+    again = [winner]
+    if registry.load("tasks", plan.task).REPLICATED == "families":
+        again += [single for family, single in singles.items() if family not in {winner.family, plan.baseline}
+                  and single.trial != winner.trial]
+    jobs = [job for index, member in enumerate(again) for job in _fold_jobs(plan, run_dir, member, index)
+            ] if plan.replicas else []
     fits = _carried_out(plan, run_dir, jobs, executor, show, end, "variations")
     lost = [fit.result.message or fit.result.status for fit in fits.values() if fit.result.status != "done"]
     if len(fits) < len(jobs):
-        notes.append(f"There was time for {len(fits)} of {len(jobs)} variations of the problem.")
+        notes.append(f"There was time for {len(fits)} of {len(jobs)} fits on variations of the problem.")
     if lost:
-        notes.append(f"{len(lost)} of {len(jobs)} variations of the problem failed: {lost[0]}")
+        notes.append(f"{len(lost)} of {len(jobs)} fits on variations of the problem failed: {lost[0]}")
     for note in notes:
         show.say(note)
     replicas = tuple(job.folder for job in jobs if job.number in fits and fits[job.number].result.status == "done")
     value = float(ranked[0].result.value or 0.0)
-    singles = {**best, "baseline": _alone(plan, _baseline(plan, trials, ranked))}
     result = Ensemble((winner,), singles, plan.objective, value, tuple(notes), replicas)
     write_json(run_dir.ensemble, result)  # last: its being there says that the stage is done
     show.say(f"{winner.family}, trial {winner.trial}: {plan.objective} {value:.5g}.")

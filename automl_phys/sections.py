@@ -337,6 +337,17 @@ class LabelledTable(SplitTable):
             yield Broken("signal", f"'{self.signal}' is none of the classes.{meant}", f"Known: {', '.join(names)}.")
 
 
+class TextTable(LabelledTable):
+    """A table with a column that names the class of each row, which may be a text."""
+
+    text: Column | Missing = None
+    """Column of texts to learn from, such as abstracts or log entries; for word vectors."""
+
+    @property
+    def text_column(self) -> str:
+        return self.text or ""
+
+
 class AmountsTable(SplitTable):
     """A table with one or more columns of numbers to predict."""
 
@@ -369,6 +380,58 @@ class PointsData(TableData):
     def singles(self) -> dict[str, str]:
         truth = self.truth or self.class_column
         return {"truth": truth} if truth else {}
+
+
+class Base(Section):
+    """The network that is repurposed: one of the four."""
+
+    application: Annotated[str, Field(min_length=1)] | Missing = None
+    """A classifier of keras.applications, such as VGG16, ResNet50, MobileNetV2 or EfficientNetB0."""
+    weights: Annotated[str, Field(min_length=1)] = "imagenet"
+    """Weights of the application: imagenet, which Keras downloads once; none; or a file of the application without its
+    head."""
+    size: Annotated[int, Field(ge=32, le=1024)] | Missing = None
+    """Side in pixels that images are brought to for the application. Default: their own, from its least to 224."""
+    run: Annotated[str, Field(min_length=1)] | Missing = None
+    """Folder of a finished run, such as runs/qcd-vs-w/latest, whose best network is taken."""
+    keras: Annotated[str, Field(min_length=1)] | Missing = None
+    """A network saved by Keras (.keras)."""
+    embeddings: Annotated[str, Field(min_length=1)] | Missing = None
+    """Word vectors: word2vec as text or binary, GloVe, or fastText's .vec; may be gzipped."""
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        given = [key for key in ("application", "run", "keras", "embeddings") if getattr(self, key) is not None]
+        if not given:
+            yield Broken("", "It is not said what is transferred.", "Give 'application', 'run', 'keras' or "
+                         "'embeddings'.")
+        if len(given) > 1:
+            yield Broken(given[-1], f"'{given[0]}' and '{given[1]}' are both given.", "Keep one of the two.")
+        for key in ("weights", "size"):
+            if getattr(self, key) != type(self).model_fields[key].default and self.application is None and given:
+                yield Broken(key, f"'{key}' belongs to 'application', which is not given.", "Leave it out.")
+
+
+class Until(Section):
+    """The first layer that is trained."""
+
+    until: Annotated[str, Field(min_length=1)]
+    """Name of a layer, or how the names of a block's layers begin: all before it are frozen."""
+
+
+class Augment(Section):
+    """How images are changed at random while training."""
+
+    flip: Literal["horizontal", "vertical", "both"] | Missing = None
+    """Mirrored."""
+    rotate: Annotated[float, Field(gt=0, le=180)] | Missing = None
+    """Turned by up to so many degrees either way."""
+    translate: Annotated[float, Field(gt=0, le=1)] | Missing = None
+    """Moved by up to this share of the sides."""
+    noise: Annotated[float, Field(gt=0, le=10)] | Missing = None
+    """Gaussian noise, in standard deviations of the pixels."""
+    intensity: Annotated[float, Field(gt=0, le=1)] | Missing = None
+    """Brighter or darker by up to this share."""
 
 
 class Choices(Section):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +56,13 @@ def look(data: LabelledTable | AmountsTable, folder: Path, seed: int) -> Facts:
 
 
 def prepare(
-    data: LabelledTable | AmountsTable, folder: Path, target_folder: Path, seed: int, settings: Mapping[str, Any] = {}
+    data: LabelledTable | AmountsTable, folder: Path, target_folder: Path, seed: int, settings: Mapping[str, Any] = {},
+    beside: Callable[[Path, Schema], Sequence[str]] | None = None,
 ) -> TableProblem:
     """Read, check, split and write the arrays into ``target_folder``, which is replaced whole or not at all.
 
-    ``settings`` are the task's own, kept in the schema. Raises DataError with all mistakes, RunError when the place
+    ``settings`` are the task's own, kept in the schema; ``beside`` writes what else the task wants in the folder, once
+    the arrays are there, and gives notes on it. Raises DataError with all mistakes, RunError when the place
     cannot be written.
     """
     files = table_files.of_recipe(data, folder)
@@ -75,6 +77,8 @@ def prepare(
             schema, notes, mistakes = table_write.write(seen, seen.layout, data.missing, settings, draft, seed)
             if mistakes:
                 raise DataError(mistakes)
+            if beside:
+                notes += beside(draft, schema)
             facts = table_survey.facts(seen, seen.layout, len(schema.numbers), len(schema.levels), tuple(notes))
             folds = seen.layout.ends[:-1] if seen.folds else ()
             hashed()

@@ -100,7 +100,8 @@ class Member:
 class Ensemble:
     """The winner: a weighted mean of members. ``singles`` are each family's best trial alone, and the ``baseline``.
 
-    ``replicas`` are the folders, relative to the run, of the winner's fits on variations of the problem.
+    ``replicas`` are the folders, relative to the run, of fits on variations of the problem: the winner's, or those of
+    the best of each family.
     ``calibration`` is what the task learned of the winner's uncertainty from rows that it was not fitted on.
     """
 

@@ -128,3 +128,58 @@ def test_a_saved_network_is_the_same_on_another_framework(framework: str, tmp_pa
     subprocess.run([sys.executable, "-W", "ignore", "-c", ELSEWHERE, str(tmp_path), str(tmp_path / "elsewhere.npy")],
                    check=True, cwd=Path(__file__).parents[1], env={**os.environ, "KERAS_BACKEND": framework})
     assert np.abs(np.load(tmp_path / "elsewhere.npy") - fitted.predict(rows(2))).max() < 1e-5
+
+
+STREAMED = """
+import sys
+import warnings
+import numpy as np
+from automl_phys import heads, keras_fit
+warnings.filterwarnings("error", category=UserWarning, module="keras")
+
+class Watched(np.ndarray):
+    taken = 0  # rows copied at once
+
+    def __getitem__(self, key):
+        found = super().__getitem__(key)
+        if self.ndim == 4 and isinstance(key, np.ndarray):
+            Watched.taken = max(Watched.taken, len(key))
+        return found
+
+def trained(images, seed):
+    keras = keras_fit.load_keras()
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 1), dtype="uint8")
+    scaled = keras.layers.Rescaling(1 / 255)(inputs)
+    hidden = keras.layers.Conv2D(4, 3, activation="relu")(keras.layers.RandomTranslation(0.1, 0.1, seed=3)(scaled))
+    outputs = keras.layers.Dense(2)(keras.layers.Dropout(0.1, seed=4)(keras.layers.Flatten()(hidden)))
+    network = keras.Model(inputs, outputs)
+    target = np.eye(2, dtype=np.float32)[np.arange(500) % 2]
+    train = keras_fit.Batch((images,), target, np.ones(500, np.float32))
+    assert train.large, "more than what may lie on the device"
+    valid = train.take(slice(200))
+    course = keras_fit.fit(network, heads.classes(0.0), train, valid, keras_fit.Training(4, 64, 0.03), seed,
+                           lambda epoch, predictions: None)
+    said = keras_fit.predict(network, valid.inputs)
+    assert np.abs(said - np.asarray(network(valid.inputs[0], training=False))).max() < 1e-5
+    return np.concatenate([weight.ravel() for weight in network.get_weights()]), course.history[-1]["valid_loss"]
+
+keras_fit.DEVICE_BYTES = 10_000
+mapped = np.load(sys.argv[1], mmap_mode="r")
+first, loss = trained(mapped.view(Watched), 3)
+assert Watched.taken == 64, Watched.taken
+assert loss < 0.4, loss
+assert np.array_equal(first, trained(mapped, 3)[0])
+assert np.array_equal(first, trained(np.array(mapped), 3)[0])
+assert not np.array_equal(first, trained(mapped, 4)[0])
+"""
+
+
+def test_tensorflow_reads_batches_from_a_mapped_file_and_repeats_itself(tmp_path: Path) -> None:
+    """The file is never copied as a whole; how it is read is not seen in the weights."""
+    images = np.random.default_rng(0).integers(0, 100, (500, 8, 8, 1)).astype(np.uint8)
+    images[1::2, 3:5, 3:5] += 100
+    np.save(tmp_path / "images.npy", images)
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", STREAMED, str(tmp_path / "images.npy")],
+                   check=True, cwd=Path(__file__).parents[1], env={**os.environ, **threads, "KERAS_BACKEND": "tensorflow"})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
     from automl_phys.values import Array
 
-SOLVES = frozenset({"classify", "regress"})
+SOLVES = frozenset({"classify", "regress", "transfer"})
 NEEDS = ("lightgbm",)
 TEXT = "boosted decision trees: strong on tables, little tuning"
 

@@ -36,6 +36,8 @@ MOST_ADAPTED = 20_000
 """Training rows, taken evenly, that scalings are fitted on."""
 ADAPTED_NUMBERS = 100_000_000
 """The same in pixels."""
+MOMENTUM = 0.9
+"""Of the averages in batch normalisation: Keras's 0.99 is slower than the training of few rows."""
 BATCH_NUMBERS = 64 * 224 * 224 * 3
 
 
@@ -60,6 +62,8 @@ def space(facts: Facts) -> dict[str, Range]:
     return {
         **(loss if facts.sizes.get("targets", 0) else smoothing),
         "scale": Range(choices=("root", "channel", "pixel", "log"), text="how pixels are scaled"),
+        "position": Range(choices=(False, True), text="channels that say where a pixel is: a place may have a meaning"),
+        "stride": Range(choices=(1, 2), text="step of the first convolution: 2 halves the resolution at once"),
         "filters": Range(choices=(8, 16, 32, 64), text="filters of the first stage; each stage has twice as many"),
         "stages": Range(low=1, high=stages, integer=True, text="stages, between which the resolution is halved"),
         "convolutions": Range(low=1, high=3, integer=True, text="convolutions of a stage"),
@@ -70,6 +74,7 @@ def space(facts: Facts) -> dict[str, Range]:
         "pooling": Range(choices=("average", "max", "flatten"), text="what becomes of the last stage's images"),
         "units": Range(choices=(0, 32, 64, 128, 256), text="units of the dense layer before the output, 0 for none"),
         "dropout": Range(low=0.0, high=0.5, text="share of units dropped before the output while training"),
+        "spatial_dropout": Range(low=0.0, high=0.3, text="share of filters dropped between stages while training"),
         "flip": Range(choices=("none", "horizontal", "vertical", "both"), text="augmentation: mirrored at random"),
         "rotation": Range(low=0.0, high=180.0, text="augmentation: turned by up to so many degrees"),
         "translation": Range(low=0.0, high=0.25, text="augmentation: moved by up to this share of the sides"),
@@ -88,7 +93,7 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
     stages = _most_stages(facts)
     first: Params = {
         **({"loss": "squared"} if facts.sizes.get("targets", 0) else {"label_smoothing": 0.0}),
-        "scale": "root", "filters": 16, "stages": min(3, stages), "convolutions": 2, "kernel": 3, "residual": True,
+        "scale": "channel", "position": True, "stride": 1, "spatial_dropout": 0.0, "filters": 16, "stages": min(3, stages), "convolutions": 2, "kernel": 3, "residual": True,
         "normalisation": "batch", "activation": "relu", "pooling": "average", "units": 64, "dropout": 0.2,
         "flip": "none", "rotation": 0.0, "translation": 0.0, "noise": 0.0, "intensity": 0.0, "learning_rate": 3e-3,
         "schedule": "cosine", "weight_decay": 0.02, "batch_size": batch, "epochs": epochs}
@@ -192,12 +197,16 @@ def _core(given: list[Any], values: dict[str, Any], outputs: int) -> Any:
     """The trained part: scaled images, and what is beside them, to outputs."""
     import keras
 
+    from automl_phys import image_layers
+
     layers = keras.layers
     inputs = [keras.Input(one.shape[1:], name=f"scaled_{i}") for i, one in enumerate(given)]
-    hidden = inputs[0]
+    hidden = image_layers.Position()(inputs[0]) if values["position"] else inputs[0]
     for stage in range(values["stages"]):
         if stage:
             hidden = layers.MaxPooling2D(2, padding="same")(hidden)
+            if values["spatial_dropout"] > 0:
+                hidden = layers.SpatialDropout2D(values["spatial_dropout"])(hidden)
         hidden = _stage(hidden, values, values["filters"] * 2**stage, first=not stage)
     pools = {"average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, "flatten": layers.Flatten}
     hidden = pools[values["pooling"]]()(hidden)
@@ -220,13 +229,15 @@ def _stage(hidden: Any, values: dict[str, Any], filters: int, first: bool) -> An
     import keras
 
     layers = keras.layers
-    before = hidden
+    stride = values["stride"] if first else 1
+    before = layers.AveragePooling2D(stride, padding="same")(hidden) if stride > 1 else hidden
     for index in range(values["convolutions"]):
         name = {"name": "first"} if first and not index else {}
-        hidden = layers.Conv2D(filters, values["kernel"], padding="same", kernel_initializer="he_normal",
-                               use_bias=values["normalisation"] == "none", **name)(hidden)
+        hidden = layers.Conv2D(filters, values["kernel"], 1 if index else stride, padding="same",
+                               kernel_initializer="he_normal", use_bias=values["normalisation"] == "none",
+                               **name)(hidden)
         if values["normalisation"] == "batch":
-            hidden = layers.BatchNormalization()(hidden)
+            hidden = layers.BatchNormalization(momentum=MOMENTUM)(hidden)
         elif values["normalisation"] == "layer":
             hidden = layers.LayerNormalization()(hidden)
         if index < values["convolutions"] - 1 or not values["residual"]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
     from automl_phys.values import Array
 
-SOLVES = frozenset({"classify", "regress"})
+SOLVES = frozenset({"classify", "regress", "transfer"})
 NEEDS = ("sklearn",)
 TEXT = "logistic regression or least squares: quick, readable, hard to overfit"
 

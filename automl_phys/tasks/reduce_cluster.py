@@ -29,6 +29,7 @@ DEFAULT_OBJECTIVE = "structure"
 BASELINE = "pca+kmeans"
 EXAMPLE = Facts("table", {"train": 1000}, {"numbers": 20, "categories": 0, "outputs": 0, "folds": 0})
 REPLICAS = 12
+REPLICATED = "winner"
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_CLUSTERS)
 
 COLOURS = "colours.json"

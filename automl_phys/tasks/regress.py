@@ -34,6 +34,7 @@ BASELINE = "linear"
 EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
                 {"numbers": 20, "categories": 5, "levels": 50, "outputs": 1, "targets": 1, "folds": 0})
 REPLICAS = 0
+REPLICATED = "winner"
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_AMOUNTS)
 
 WITH_LOSS = ("boosted_trees", "cnn", "mlp")
@@ -210,7 +211,8 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
     return Evaluation(
         leaderboard.verdict(scores[0], baseline.name, objective), {**scores[0].metrics, **more}, scores,
         (amount_tables.ranked(scores, objective), amount_tables.by_target(test[winner.name], names, seed),
-         amount_tables.intervals(intervals), *binned, *tables), (*figures, *importances))
+         amount_tables.intervals(intervals), *binned, *tables),
+        (*figures, *_images(problem, winner, seed), *winner.figures, *importances))
 
 
 def write_scores(
@@ -293,6 +295,19 @@ def _figures(problem: TableProblem, two: Mapping[str, Judged], train: Judged, wi
     return tuple(figures)
 
 
+def _images(problem: TableProblem, winner: Candidate, seed: int) -> tuple[Figure, ...]:
+    """What images of small and large amounts look like, those that are furthest off, and what the winner looks at."""
+    from automl_phys import image_figures as draw
+
+    if problem.schema.image is None:
+        return ()
+    name, test = problem.schema.target[0], problem.test
+    found = (draw.averages_by_amount(problem.train, name),
+             draw.largest_residuals(test, winner.predictions["test"], name),
+             draw.occlusion(test, winner.predict, (), draw.mean_image(problem.train), seed=seed, name=name))
+    return tuple(figure for figure in found if figure is not None)
+
+
 def _features(problem: TableProblem, winner: Candidate, objective: str, seed: int
               ) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     import numpy as np
@@ -300,6 +315,8 @@ def _features(problem: TableProblem, winner: Candidate, objective: str, seed: in
     from automl_phys import amount_figures, importance
 
     schema, train = problem.schema, problem.train
+    if not schema.numbers and not schema.levels:
+        return (), ()
     found = importance.permutation(problem.test, schema, winner.predict, objective, seed, score)
     best = [i.feature for i in found if i.feature in schema.features][:MOST_FEATURES]
     some = train.take(slice(None, None, max(1, len(train) // importance.MOST_DRAWN)))

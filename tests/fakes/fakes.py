@@ -71,7 +71,8 @@ def _score(objective: str, part: Rows, predictions: np.ndarray) -> float:
     return float(np.mean((predictions - part.y) ** 2))
 
 
-TASK = SimpleNamespace(load=_load_problem, score=_score, calibrate=lambda *_: {}, REPLICAS=0)
+TASK = SimpleNamespace(load=_load_problem, score=_score, calibrate=lambda *_: {}, REPLICAS=0,
+                       REPLICATED="winner")
 
 
 @dataclass
