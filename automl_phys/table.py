@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NewRows", "Rows", "Schema", "TableProblem", "fingerprint", "load", "look", "prepare", "read_new"]
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """Raised when the same inputs would be stored otherwise than before."""
 
 

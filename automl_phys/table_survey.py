@@ -128,13 +128,15 @@ def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Surve
     wanted = dict.fromkeys([*sound.values(), *targets, *([CUT] if CUT in kinds else [])])
     columns, file_rows = table_read.whole(files, list(wanted))
     rows = sum(file_rows)
-    target, found = _target(data, columns, targets)
+    kept, found = _kept(data, columns)
+    mistakes += found
+    target, found = _target(data, columns, targets, kept)
     mistakes += found
     weight = None
     if "weight" in sound:
-        weight, found = table_labels.weights(columns[sound["weight"]], sound["weight"])
+        weight, found = table_labels.weights(columns[sound["weight"]], sound["weight"], kept)
         mistakes += found
-    keys, found = _keys(data, columns, sound, file_rows)
+    keys, found = _keys(data, columns, sound, file_rows, kept)
     mistakes += found
     layout = None
     if not mistakes:
@@ -186,43 +188,54 @@ def complete_rows(
 
 # ---------------------------------------------------------------- the columns that decide
 
+def _kept(
+    data: LabelledTable | AmountsTable, columns: pa.Table
+) -> tuple[NDArray[np.bool_] | None, list[Mistake]]:
+    """Which rows (rows,) a cut keeps, None for all. What the others hold is not held against the data."""
+    if CUT not in columns.column_names:
+        return None, []
+    kept: NDArray[np.bool_] = columns[CUT].to_numpy()
+    if kept.any():
+        return kept, []
+    return None, [Mistake("no-rows-left", f"No row passes the cut '{data.cut}'.", "Loosen it.", ("data", "cut"))]
+
+
 def _target(
-    data: LabelledTable | AmountsTable, columns: pa.Table, targets: list[str]
+    data: LabelledTable | AmountsTable, columns: pa.Table, targets: list[str], kept: NDArray[np.bool_] | None
 ) -> tuple[Target, list[Mistake]]:
     rows = columns.num_rows
     none = Classes((), {}, None)
     if isinstance(data, AmountsTable):
         if len(targets) < len(data.targets):
             return Target(data.targets, np.zeros((rows, 1), np.float32), np.zeros(rows, np.int8), none), []
-        values, mistakes = table_amounts.amounts(columns, data)
-        strata = np.zeros(rows, np.int8) if mistakes else table_split.ranges(values[:, 0])
+        values, mistakes = table_amounts.amounts(columns, data, kept)
+        strata = np.zeros(rows, np.int8)
+        if not mistakes:
+            used = slice(None) if kept is None else kept
+            strata[used] = table_split.ranges(values[used, 0])
         return Target(data.targets, values, strata, none), mistakes
     names = (data.target_column,)
     if not targets:
         return Target(names, np.zeros(rows, np.int32), np.zeros(rows, np.int32), none), []
-    classes, codes, mistakes = table_labels.classes(columns[data.target_column], data)
+    classes, codes, mistakes = table_labels.classes(columns[data.target_column], data, kept)
     return Target(names, codes, codes, classes), mistakes
 
 
 def _keys(
-    data: LabelledTable | AmountsTable, columns: pa.Table, sound: dict[str, str], file_rows: tuple[int, ...]
+    data: LabelledTable | AmountsTable, columns: pa.Table, sound: dict[str, str], file_rows: tuple[int, ...],
+    kept: NDArray[np.bool_] | None,
 ) -> tuple[Keys, list[Mistake]]:
-    groups = parts = time = kept = file = None
+    groups = parts = time = file = None
     mistakes: list[Mistake] = []
     if "group" in sound:
-        groups, found = table_labels.groups(columns[sound["group"]], sound["group"])
+        groups, found = table_labels.groups(columns[sound["group"]], sound["group"], kept)
         mistakes += found
     if "split.by" in sound:
-        parts, found = table_labels.parts(columns[sound["split.by"]], sound["split.by"])
+        parts, found = table_labels.parts(columns[sound["split.by"]], sound["split.by"], kept)
         mistakes += found
     if "time" in sound:
-        time, found = table_amounts.times(columns[sound["time"]], sound["time"])
+        time, found = table_amounts.times(columns[sound["time"]], sound["time"], kept)
         mistakes += found
-    if CUT in columns.column_names:
-        kept = columns[CUT].to_numpy()
-        if not kept.any():
-            mistakes.append(Mistake("no-rows-left", f"No row passes the cut '{data.cut}'.", "Loosen it.",
-                                    ("data", "cut")))
     if data.split.by == "file" or data.split.test_file:
         file = np.repeat(np.arange(len(file_rows), dtype=np.int32), file_rows)
     return Keys(groups, parts, time, kept, file), mistakes
@@ -338,15 +351,19 @@ def _sums(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Rows, and the sums of weights and of their squares, of each stratum in each slice, as :class:`Layout` has them.
 
-    A block at a time: large temporary arrays take longer to get than to fill.
+    A row that a cut dropped together with all others of its class has the stratum -1, and is left out of the sums. A
+    block at a time: large temporary arrays take longer to get than to fill.
     """
     slices, n_strata = shape
     cells = (slices + 1) * n_strata
     found = np.zeros((3, cells))
     for start in range(0, len(parts), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        held = (parts[rows].astype(np.int64) % (slices + 1)) * n_strata + strata[rows]  # -1, not used, comes last
+        of = strata[rows]
+        held = (parts[rows].astype(np.int64) % (slices + 1)) * n_strata + of  # -1, not used, comes last
         w = np.ones(len(held)) if weight is None else weight[rows].astype(np.float64)
+        if (of < 0).any():
+            held, w = held[of >= 0], w[of >= 0]
         found += np.stack([np.bincount(held, each, cells) for each in (np.ones(len(held)), w, w**2)])
     counts, sums, squares = found.reshape(3, slices + 1, n_strata)
     return counts[:-1].astype(np.int64), sums, squares
@@ -371,16 +388,14 @@ _EFFECTIVE = "Effective rows: (Σw)²/Σw², the unweighted rows that would fluc
 
 def _amounts(seen: Survey, layout: Layout) -> Table:
     used = layout.parts >= 0
-    weight = np.ones(len(used), np.float32) if seen.weight is None else seen.weight
-    w = np.where(used, weight, 0).astype(np.float64)
+    w = np.ones(int(used.sum())) if seen.weight is None else seen.weight[used].astype(np.float64)
     effective = float(w.sum() ** 2 / (w**2).sum())
     rows = []
     for j, name in enumerate(seen.target.names):
-        values = seen.target.values[:, j]
+        values = seen.target.values[used, j]
         mean = float(np.average(values, weights=w))
         spread = float(np.sqrt(max(0.0, np.average((values - mean) ** 2, weights=w))))
-        rows.append((name, int(used.sum()), effective, mean, spread, float(values[used].min()),
-                     float(values[used].max())))
+        rows.append((name, len(values), effective, mean, spread, float(values.min()), float(values.max())))
     return Table("Targets", ("target", "rows", "effective rows", "mean", "standard deviation", "least", "greatest"),
                  tuple(rows), "" if seen.weight is None else _EFFECTIVE)
 
