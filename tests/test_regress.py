@@ -10,7 +10,7 @@ import pytest
 from pyarrow import csv, parquet
 from pydantic import ValidationError
 
-from automl_phys import amount_scores, diagnose, measures, recipe, registry, rundir
+from automl_phys import amount_figures, amount_scores, diagnose, measures, recipe, registry, rundir
 from automl_phys.contracts import Candidate, Chosen, Plan, Seen
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Evaluation
@@ -197,6 +197,28 @@ def test_predicted_against_true_rises_to_the_right(single_evaluation):
     heights = np.arange(len(cells))[::-1] @ cells  # the first row is drawn on top
     assert np.corrcoef(heights[sums > 0], np.flatnonzero(sums > 0))[0, 1] > 0.9
     assert shown.x.categories == shown.y.categories[::-1]
+
+
+@pytest.mark.parametrize(("low", "high", "rows", "count"), [(20, 216, 8000, 40), (-3e-7, 4e-7, 240, 8), (5, 5, 30, 11)])
+def test_bins_of_predicted_against_true_are_round_and_not_too_many(low, high, rows, count):
+    truth = np.linspace(low, high, rows)
+    predictions = np.stack([truth, np.ones(rows)], axis=1)[:, None]
+    one = amount_scores.judge(truth[:, None].astype(np.float32), np.ones(rows, np.float32), predictions)
+    shown = amount_figures.predicted_against_true(one, "mass")
+    assert len(shown.matrix) == len(shown.matrix[0]) == len(shown.x.categories) == count
+    told = [float(text) for text in shown.x.categories if text]
+    assert 2 <= len(told) <= 7 and np.allclose(np.diff(told), told[1] - told[0])
+    assert np.argmax(np.array(shown.matrix)[::-1].sum(axis=1) > 0) == np.argmax(np.array(shown.matrix).sum(axis=0) > 0)
+
+
+def test_a_column_whose_signed_weights_cancel_is_empty():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 10, 2000).astype(np.float32)
+    weight = np.where((truth > 5) & (rng.random(2000) < 0.49), -1, 1).astype(np.float32)
+    predictions = np.stack([truth + rng.normal(0, 2, 2000), np.ones(2000)], axis=1)[:, None]
+    shown = amount_figures.predicted_against_true(amount_scores.judge(truth[:, None], weight, predictions), "mass")
+    cells = np.array(shown.matrix)
+    assert abs(cells).max() < 1 and cells[:, :len(cells) // 2 - 1].sum(axis=0) == pytest.approx(1)
 
 
 def test_resolution_and_bias_in_bins_are_those_of_the_model(single_evaluation):
