@@ -340,6 +340,7 @@ def test_wrong_new_data_are_named_all_at_once(tmp_path):
     with pytest.raises(DataError) as caught:
         table.read_new(problem, tmp_path / "absent.parquet")
     assert [(m.code, m.key) for m in caught.value.mistakes] == [("missing-file", ())]
+    assert "relative to the current folder" in caught.value.mistakes[0].remedy
 
 
 # ---------------------------------------------------------------- bad input
@@ -371,7 +372,7 @@ WORDS = ["7", *["high"] * (N - 1)]
     ({"run": pa.array([None, *range(1, N)])}, {"group": "run", "split": {"by": "group"}}, "group-missing-values",
      ("data", "group"), "row 0"),
     ({"run": LABEL}, {"group": "run", "split": {"by": "group"}}, "class-missing-from-split", ("data", "split"),
-     "in valid"),
+     "has no row in"),
     ({"label": spoilt(LABEL * 0, r1=2, r2=2, r3=2)}, {}, "too-few-rows", ("data",), "2 (2)"),
     ({"label": np.where(np.arange(N) < 9, 5, LABEL)}, {"split": {"train": 0.9, "valid": 0.05, "test": 0.05}},
      "class-missing-from-split", ("data", "split"), "Class '5' has no row in"),
