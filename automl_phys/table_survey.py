@@ -323,8 +323,9 @@ def _thin(layout: Layout, target: Target) -> list[Mistake]:
             return [Mistake("too-few-rows", f"There are {layout.rows['train']} training rows; {FEWEST_ROWS} are the "
                             "least.", "Give more rows, or a larger share to 'train'.", ("data",))]
         return []
-    names, train = target.classes.names, layout.counts[:-2].sum(0)
-    few = [f"{name} ({n})" for name, n in zip(names, train, strict=True) if n < FEWEST_PER_CLASS]
+    names, train, every = target.classes.names, layout.counts[:-2].sum(0), layout.counts.sum(0)
+    few = [f"{name} ({n})" for name, n, there in zip(names, train, every, strict=True)
+           if n < FEWEST_PER_CLASS and (n or there < FEWEST_PER_CLASS)]  # else its rows are all in other parts
     if few:
         return [Mistake("too-few-rows", f"Too few training rows of class {table_roles.listed(few)}: each needs "
                         f"{FEWEST_PER_CLASS}.", "Give more rows, a larger share to 'train', or leave rare classes out.",
