@@ -375,8 +375,13 @@ def test_few_test_rows_are_told(tmp_path):
 def test_intervals_that_hold_too_little_are_told(problem):
     found = outcome("miscalibrated", problem, judged(problem, model, calibrated=lambda rows: model(rows) * [1, 3]))
     assert found.outcome == "tip"
-    assert "68% intervals of mass hold" in found.text
-    assert "Width of the pull" not in found.text
+    assert "68% intervals of mass hold" in found.text and "differ from those" in found.text
+    assert "Width of the pull" not in found.text and "safe side" not in found.text
+
+
+def test_intervals_that_hold_too_much_are_told_to_be_safe(problem):
+    found = outcome("miscalibrated", problem, judged(problem, model, calibrated=lambda rows: model(rows) * [1, 1 / 3]))
+    assert found.outcome == "tip" and "wider than they need be" in found.text and "differ from those" not in found.text
 
 
 def test_uncertainties_that_are_too_small_are_told_though_the_intervals_are_right(problem):
