@@ -239,13 +239,14 @@ def test_pulls_are_drawn_beside_the_standard_normal(single_evaluation):
     assert np.mean(((np.array(pulls.y) - expected) / error) ** 2) < 2
 
 
-def test_tables_tell_targets_bins_and_intervals(evaluation):
+def test_tables_tell_targets_bins_and_intervals(evaluation, single_evaluation):
     shown = {t.title: t for t in evaluation.tables}
     assert [row[0] for row in shown["By target"].rows] == ["mass", "p/x"]
     assert len(shown["In bins of the true mass"].rows) == 12
     assert [row[:2] for row in shown["Prediction intervals"].rows] == [
         ("68%", "mass"), ("68%", "p/x"), ("95%", "mass"), ("95%", "p/x")]
     assert [row[0] for row in shown["Leaderboard"].rows] == ["mlp", "linear baseline"]
+    assert "By target" not in {t.title for t in single_evaluation.tables}, "the metrics tell it already"
 
 
 def test_a_feature_that_is_not_used_is_not_important(evaluation):
