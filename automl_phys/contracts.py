@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class Facts:
     """What is known of a problem without solving it; enough to plan, small enough to print.
 
-    ``kind`` is ``table`` or ``points`` (later ``images``, ``series``, ``environment``). ``rows`` counts rows by part.
-    ``sizes`` holds what families ask for: ``numbers``, ``categories``, ``outputs`` (classes) … ``tables`` are for
-    people.
+    ``kind`` is ``table``, ``images``, ``text`` or ``points`` (later ``series``, ``environment``). ``rows`` counts rows
+    by part. ``sizes`` holds what families ask for: ``numbers``, ``categories``, ``outputs`` (classes), of images
+    ``height``, ``width``, ``channels`` and the ``columns`` that they make … ``tables`` are for people.
     """
 
     kind: str
@@ -478,9 +478,13 @@ class Show(Protocol):
         ...
 
 
-def only_kind(facts: Facts, kind: str) -> str | None:
-    """For a family that takes one kind of problem: why it cannot take this one, None when it can."""
-    return None if facts.kind == kind else f"takes a {kind}, not {facts.kind}"
+COLUMNS = ("table", "images", "text")
+"""Kinds of problem whose rows can be put as columns side by side, as ``Rows.columns`` does."""
+
+
+def only_kind(facts: Facts, *kinds: str) -> str | None:
+    """For a family that takes some kinds of problem: why it cannot take this one, None when it can."""
+    return None if facts.kind in kinds else f"takes {' or '.join(kinds)}, not {facts.kind}"
 
 
 def direction_of(objectives: Mapping[str, Direction], name: str) -> Direction:

@@ -79,21 +79,38 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One image under a title. ``values`` are its pixels row by row, from the top, ``height`` times ``width`` of them;
+    with ``colour`` red, green and blue of each pixel one after the other, in 0 … 1."""
+
+    title: str
+    height: int
+    width: int
+    values: tuple[float, ...]
+    colour: bool = False
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure as data, not as a drawing. ``name`` is its file name and HTML anchor, in kebab-case.
 
     ``kind`` is ``xy`` (draw ``series``), ``matrix`` (draw ``matrix[row][column]`` with the axes' categories, row along
-    y) or ``scatter`` (draw ``points`` on linear axes). ``caption`` says how to read it, in one or two sentences.
+    y), ``scatter`` (draw ``points`` on linear axes) or ``pictures`` (draw ``pictures`` side by side, ``across`` in a
+    row; those without colours in shades on one scale, ``shade``). ``caption`` says how to read it, in one or two
+    sentences.
     """
 
     name: str
     title: str
-    kind: Literal["xy", "matrix", "scatter"]
+    kind: Literal["xy", "matrix", "scatter", "pictures"]
     x: Axis
     y: Axis
     series: tuple[Series, ...] = ()
     matrix: tuple[tuple[float, ...], ...] = ()
     points: Points | None = None
+    pictures: tuple[Picture, ...] = ()
+    across: int = 4
+    shade: Axis | None = None
     caption: str = ""
     section: str = "Performance"
 

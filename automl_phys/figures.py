@@ -3,7 +3,7 @@
 Takes :class:`automl_phys.exhibits.Figure`, draws with matplotlib in the ATLAS style of mplhep and the colour sequences
 of M. Petroff (arXiv:2107.02270), which people with any colour vision can tell apart. The same data give the same bytes.
 What is worth drawing is the tasks' decision; where a legend finds room is :mod:`automl_phys.legend`'s, how many points
-become dots :mod:`automl_phys.scatter_drawing`'s.
+become dots :mod:`automl_phys.scatter_drawing`'s, how images stand side by side :mod:`automl_phys.picture_drawing`'s.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from automl_phys import legend, rundir, scatter_drawing
+from automl_phys import legend, picture_drawing, rundir, scatter_drawing
 from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.readable import SUPERSCRIPTS
 
@@ -130,6 +130,9 @@ def _drawn(figure: Figure) -> Drawing:
 
     drawing = Drawing()
     FigureCanvasAgg(drawing)
+    if figure.kind == "pictures":
+        picture_drawing.draw(drawing, figure, _power)
+        return drawing
     axes = drawing.add_subplot()
     axes.set_title(figure.title)
     if figure.kind == "matrix":

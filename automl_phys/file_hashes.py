@@ -1,8 +1,8 @@
 """SHA-256 of files, remembered, so that an unchanged file of many gigabytes is read for it once.
 
-Takes paths, gives hexadecimal digests. What is known of a file is kept in the user's cache folder by its absolute path,
-and holds while size, time of change and inode are the same. Like git, it does not trust a file that changed within the
-clock's resolution before it was hashed.
+Takes paths of files and of folders of images, gives hexadecimal digests. What is known of one is kept in the user's
+cache folder by its absolute path, and holds while size, time of change and inode are the same, of a folder those of all
+its images. Like git, it does not trust a file that changed within the clock's resolution before it was hashed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
-from automl_phys import machine, rundir
+from automl_phys import image_files, machine, rundir
 from automl_phys.errors import DataError, Mistake, RunError
 
 RACY_NS = 2_000_000_000
@@ -48,7 +48,8 @@ def ahead(paths: Sequence[Path]) -> Iterator[Callable[[], None]]:
 
 
 def sha256(path: Path, stop: Event | None = None) -> str:
-    """The SHA-256 of a file's bytes; empty if ``stop`` is set meanwhile. Raises DataError (``unreadable-file``)."""
+    """The SHA-256 of a file's bytes; of a folder, of its images' names and digests, whatever else is in it. Empty if
+    ``stop`` is set meanwhile. Raises DataError (``unreadable-file``)."""
     try:
         before = _state(path)
         known = _remembered(path)
@@ -56,7 +57,7 @@ def sha256(path: Path, stop: Event | None = None) -> str:
             return str(known["sha256"])
         now = time.time_ns()
         digest = _digest(path, stop)
-        if digest and _state(path) == before and now - path.stat().st_mtime_ns > RACY_NS:
+        if digest and _state(path) == before and now - before[1] > RACY_NS:
             with suppress(RunError):  # a cache folder that cannot be written costs time only
                 rundir.write_json(_entry(path), {"state": before, "sha256": digest})
     except OSError as error:
@@ -66,7 +67,20 @@ def sha256(path: Path, stop: Event | None = None) -> str:
 
 
 def _digest(path: Path, stop: Event | None) -> str:
-    content, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
+    buffer = memoryview(bytearray(PIECE))
+    if not path.is_dir():
+        return _of_file(path, buffer, stop)
+    content = hashlib.sha256()
+    for name in image_files.find(path).names:
+        digest = _of_file(path / name, buffer, stop)
+        if not digest:
+            return ""
+        content.update(f"{name}\0{digest}\0".encode(errors="surrogateescape"))
+    return content.hexdigest()
+
+
+def _of_file(path: Path, buffer: memoryview, stop: Event | None) -> str:
+    content = hashlib.sha256()
     with path.open("rb", buffering=0) as handle:
         while read := handle.readinto(buffer):
             if stop and stop.is_set():
@@ -76,9 +90,15 @@ def _digest(path: Path, stop: Event | None) -> str:
 
 
 def _state(path: Path) -> list[int]:
-    """What changes when a file does."""
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    """What changes when a file does, or an image of a folder: its size, when it changed last, and which one it is."""
+    if not path.is_dir():
+        stat = path.stat()
+        return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    names = image_files.find(path).names
+    states = [_state(path / name) for name in names]
+    each = hashlib.sha256(json.dumps([names, states]).encode()).hexdigest()
+    size, changed, _ = zip(*states, strict=True) if states else ((), (), ())
+    return [sum(size), max(changed, default=0), int(each, 16)]
 
 
 def _entry(path: Path) -> Path:

@@ -4,9 +4,10 @@ Takes a built network, arrays, a :class:`Head` that says what is minimised, and 
 the weights of its best epoch and gives the learning curve. What the network looks like is the family's work.
 
 On JAX an epoch is one compiled ``lax.scan`` over batches that stay on the device, which spares the interpreter's
-overhead of every step; on TensorFlow and torch it is Keras's own ``fit``. Loss, schedule and stopping are the same.
-Rows beyond ``DEVICE_BYTES`` stay in their mapped files and come to the device in blocks, the next one being read while
-one is trained on; a block holds rows from everywhere in the files (:mod:`automl_phys.blocks`).
+overhead of every step; on TensorFlow and torch it is Keras's own ``fit``, on TensorFlow fed by ``tf.data``. Loss,
+schedule and stopping are the same. Rows beyond ``DEVICE_BYTES`` stay in their mapped files: on TensorFlow batches are
+read from these ahead of their use; elsewhere rows come to the device in blocks, the next one being read while one is
+trained on, each of rows from everywhere in the files (:mod:`automl_phys.blocks`).
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ from automl_phys.values import Array
 T = TypeVar("T")
 
 PREDICT_BATCH = 8192
+PREDICT_NUMBERS = 1 << 18
+"""Numbers of all rows of a batch at most: what networks make of large rows, such as images, needs many times more."""
 DEVICE_BYTES = 1 << 28
 JUDGED_ROWS = 1 << 14
 """Rows that are judged at once."""
+PREFETCHED = 2
+"""Batches that are read ahead of their use."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class Batch:
         """Whether the encoded inputs are too many for the device."""
         row = self.take(np.arange(1)).inputs
         return len(self) * sum(array.nbytes for array in row) > DEVICE_BYTES
+
+    @property
+    def at_once(self) -> int:
+        """Rows that may be predicted at once."""
+        return _at_once(self.inputs, JUDGED_ROWS)
 
     def take(self, rows: slice | Array) -> Batch:
         """Some of the rows, encoded."""
@@ -166,7 +176,8 @@ def fit(
     Raises FloatingPointError when the validation loss is no longer a number, and whatever ``follow`` raises.
     """
     keras = load_keras()
-    rows = Streamed(train, seed) if train.large else Whole(train)
+    from_files = keras.backend.backend() == "tensorflow" and train.encode is None
+    rows = Streamed(train, seed) if train.large and not from_files else Whole(train)
     keras.utils.set_random_seed(seed % 2**32)
     steps = rows.blocks * math.ceil(rows.rows / training.batch_size)
     optimizer = _optimizer(network, training, steps)
@@ -174,7 +185,7 @@ def fit(
     if keras.backend.backend() == "jax":
         best = _fit_scan(network, optimizer, head, rows, valid, training, seed, curve)
     else:
-        best = _fit_keras(network, optimizer, head, rows, valid, training, curve)
+        best = _fit_keras(network, optimizer, head, rows, valid, training, seed, curve)
     network.set_weights(best)
     return Course(curve.best_epoch, tuple(curve.history))
 
@@ -187,16 +198,23 @@ def predict(network: Any, inputs: Sequence[Array]) -> Array:
     """
     keras = load_keras()
     rows = len(inputs[0])
-    size = min(PREDICT_BATCH, 1 << max(5, (rows - 1).bit_length()))
-    if keras.backend.backend() != "jax":
-        return np.asarray(network.predict(list(inputs), batch_size=size, verbose=0), dtype=np.float32)
-    call = _forward(json.dumps(network.get_config(), sort_keys=True, default=str))
-    state = [v.value for v in network.trainable_variables], [v.value for v in network.non_trainable_variables]
-    blocks = []
+    size = min(_at_once(inputs, PREDICT_BATCH), 1 << max(5, (rows - 1).bit_length()))
+    call: Callable[[list[Array]], Any] = network.predict_on_batch
+    if keras.backend.backend() == "jax":
+        forward = _forward(json.dumps(network.get_config(), sort_keys=True, default=str))
+        state = [v.value for v in network.trainable_variables], [v.value for v in network.non_trainable_variables]
+        call = partial(forward, *state)
+    found = []
     for start in range(0, rows, size):
         block = [_padded(array[start:start + size], size) for array in inputs]
-        blocks.append(np.asarray(call(*state, block))[: rows - start])
-    return np.concatenate(blocks) if blocks else np.zeros((0, *network.output_shape[1:]), dtype=np.float32)
+        found.append(np.asarray(call(block), dtype=np.float32)[: rows - start])
+    return np.concatenate(found) if found else np.zeros((0, *network.output_shape[1:]), dtype=np.float32)
+
+
+def _at_once(inputs: Sequence[Array], most: int) -> int:
+    """Rows of a batch that is only looked at: a power of two, fewer where rows are large."""
+    width = sum(math.prod(array.shape[1:]) for array in inputs)
+    return min(most, 1 << max(5, (PREDICT_NUMBERS // max(1, width)).bit_length() - 1))
 
 
 @lru_cache(maxsize=64)
@@ -333,8 +351,8 @@ def _judged_in(valid: Batch, make: Callable[[Batch], T]) -> Callable[[], Iterabl
     """The validation rows in pieces, whose activations fit anywhere: made once and kept, or anew each time if they are
     many."""
     def pieces() -> Iterator[T]:
-        for start in range(0, len(valid), JUDGED_ROWS):
-            yield make(valid.take(slice(start, start + JUDGED_ROWS)))
+        for start in range(0, len(valid), valid.at_once):
+            yield make(valid.take(slice(start, start + valid.at_once)))
 
     if valid.large:
         return pieces
@@ -343,7 +361,8 @@ def _judged_in(valid: Batch, make: Callable[[Batch], T]) -> Callable[[], Iterabl
 
 
 def _fit_keras(
-    network: Any, optimizer: Any, head: Head, train: Whole | Streamed, valid: Batch, training: Training, curve: _Curve
+    network: Any, optimizer: Any, head: Head, train: Whole | Streamed, valid: Batch, training: Training, seed: int,
+    curve: _Curve,
 ) -> list[Array]:
     """Keras's own ``fit`` on TensorFlow and torch; gives the weights of the best epoch."""
     keras = load_keras()
@@ -367,12 +386,19 @@ def _fit_keras(
                 best = network.get_weights()
             self.model.stop_training = curve.ended
 
-    many = min(32, steps) if keras.backend.backend() == "tensorflow" else 1  # torch takes one step at a time
-    network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=many)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    # torch takes one step at a time; XLA makes convolutions on a CPU three times as slow
+    network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=min(32, steps) if on_tensorflow else 1,
+                    jit_compile="auto" if not on_tensorflow or _has_gpu() else False)
     fit: Any = partial(network.fit, batch_size=training.batch_size, shuffle=True, verbose=0)
     if isinstance(train, Whole):
         one = train.batch
-        fit(list(one.inputs), one.target, sample_weight=one.weight, epochs=training.epochs, callbacks=[AfterEpoch()])
+        if on_tensorflow:
+            network.fit(_pipeline(one, training.batch_size, seed), epochs=training.epochs, callbacks=[AfterEpoch()],
+                        verbose=0)
+        else:
+            fit(list(one.inputs), one.target, sample_weight=one.weight, epochs=training.epochs,
+                callbacks=[AfterEpoch()])
         return best
     for _ in range(training.epochs):
         losses = [fit(list(block.inputs), block.target, sample_weight=block.weight, epochs=1).history["loss"][0]
@@ -382,3 +408,30 @@ def _fit_keras(
         if curve.ended:
             break
     return best
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _pipeline(batch: Batch, size: int, seed: int) -> Any:
+    """A ``tf.data.Dataset`` of batches in an order that is drawn anew each epoch, read from where the rows lie (which
+    may be a mapped file) while the last one is trained on."""
+    import tensorflow as tf
+
+    arrays = (*batch.inputs, batch.target, batch.weight)
+
+    def gather(rows: Array) -> list[Array]:
+        return [array[rows] for array in arrays]
+
+    def shaped(rows: Any) -> Any:
+        made = tf.numpy_function(gather, [rows], [array.dtype for array in arrays], stateful=False)
+        for tensor, array in zip(made, arrays, strict=True):
+            tensor.set_shape((None, *array.shape[1:]))
+        *inputs, target, weight = made
+        return tuple(inputs) if len(inputs) > 1 else inputs[0], target, weight
+
+    rows = tf.data.Dataset.range(len(batch)).shuffle(len(batch), seed=seed % 2**31, reshuffle_each_iteration=True)
+    return rows.batch(size).map(shaped).prefetch(PREFETCHED)

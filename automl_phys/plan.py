@@ -149,7 +149,7 @@ def _framework(recipe: Recipe, facts: Facts, gpu: bool, reasons: list[str]) -> s
     if gpu:
         reasons.append("Keras runs on TensorFlow, whose GPU build comes with the package.")
         return "tensorflow"
-    if facts.kind in ("table", "points"):
+    if facts.kind in ("table", "points", "text"):
         reasons.append("Keras runs on JAX, two to four times as fast as TensorFlow for table-sized networks on a CPU.")
         return "jax"
     reasons.append(f"Keras runs on TensorFlow, whose data pipeline suits {facts.kind}.")
@@ -167,7 +167,8 @@ def _threads(recipe: Recipe, task: Task, facts: Facts, machine: Machine, gpu: bo
         threads = min(machine.cores, MOST_THREADS)
         reasons.append(f"{threads} threads per trial: there is only one to search.")
         return threads
-    cells = facts.rows.get("train", 0) * (facts.sizes.get("numbers", 0) + facts.sizes.get("categories", 0))
+    width = sum(facts.sizes.get(name, 0) for name in ("numbers", "categories", "columns"))
+    cells = facts.rows.get("train", 0) * width
     if cells <= CELLS_PER_THREAD:
         reasons.append("One thread per trial: the data are small, so trials side by side use the cores better.")
         return 1

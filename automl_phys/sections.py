@@ -25,6 +25,7 @@ Columns: TypeAlias = Annotated[tuple[Column, ...], Field(strict=False)]
 ByClass: TypeAlias = Annotated[dict[Column, Column | Annotated[Columns, Field(min_length=1)]],
                                Field(min_length=2)]
 """Files by the class of their rows."""
+Side: TypeAlias = Annotated[int, Field(ge=1, le=65_536)]
 Threads: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
 Slug: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$", max_length=80)]
 """Fit to name a folder: no slashes, no '..', not hidden."""
@@ -155,8 +156,8 @@ class TableData(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | Missing = None
     """SHA-256 of the file at 'url', in hexadecimal: nothing else is taken."""
     builtin: Annotated[str, Field(min_length=1)] | Missing = None
-    """A data set that comes with an installed package: jets, digits, breast_cancer, wine, iris, diabetes, blobs,
-    cloud."""
+    """A data set that comes with an installed package: jets, jet_images, digits, digit_images, breast_cancer, wine,
+    iris, diabetes, blobs, cloud."""
     define: dict[Column, Expression] = {}
     """New columns by formula: {tau21: tau2 / tau1}. A formula may use the new columns above it."""
     cut: Expression | Missing = None
@@ -165,7 +166,7 @@ class TableData(Section):
     """How many elements of a column of lists are used: {jet_pt: 3} gives jet_pt_0, jet_pt_1 and jet_pt_2. Where a row
     has fewer, 0 stands there, and jet_pt_2_present is 0."""
     features: Columns | Missing = None
-    """Columns to learn from. Default: every numeric column that has no other role."""
+    """Columns to learn from. Default: every numeric column that has no other role; none where there are images."""
     exclude: Columns = ()
     """Columns to leave out of the features, e.g. event numbers."""
     categorical: Columns = ()
@@ -188,14 +189,26 @@ class TableData(Section):
         """The column, not of the files, with the class that a row's file is listed under; empty without such."""
         return ""
 
+    @property
+    def image_column(self) -> ImageColumn | None:
+        """The column of images, None without such."""
+        return None
+
+    @property
+    def text_column(self) -> str:
+        """The column of texts that are learned from, empty without such."""
+        return ""
+
     def singles(self) -> dict[str, str]:
         """The one column of each role that takes one; roles that no column has are left out."""
         return {}
 
     def roles(self) -> dict[str, tuple[str, ...]]:
         """The columns of each role that excludes the others."""
-        return {**{role: (column,) for role, column in self.singles().items()}, "features": self.features or (),
-                "exclude": self.exclude, "spectators": self.spectators}
+        image = (self.image_column.column,) if self.image_column else ()
+        text = (self.text_column,) if self.text_column else ()
+        return {**{role: (column,) for role, column in self.singles().items()}, "images": image, "text": text,
+                "features": self.features or (), "exclude": self.exclude, "spectators": self.spectators}
 
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
@@ -231,9 +244,23 @@ class TableData(Section):
                              f"'{taken[column]}'.", "A column has one role: keep one.")
 
 
+class ImageColumn(Section):
+    """A column of images, where its name alone does not say how their numbers lie."""
+
+    column: Column
+    """The column, or the array in the file."""
+    shape: Annotated[tuple[Side, ...], Field(strict=False, min_length=2, max_length=3)] | Missing = None
+    """What the numbers of a row are laid out as, [height, width] or three sides, where the file does not say it."""
+    channels: Literal["auto", "first", "last"] = "auto"
+    """Which of three sides counts colours, or layers of the detector. auto: the one that is at most 4."""
+
+
 class SplitTable(TableData):
     """A table whose rows are divided into those to learn from and those to judge by, and may count differently."""
 
+    images: Column | ImageColumn | Missing = None
+    """Column, or array in the file, with an image in each row, instead of features or beside those that are named; of
+    a folder of PNG or JPEG files 'image'. {column: jet, shape: [40, 40], channels: first} says how its numbers lie."""
     weight: Column | Missing = None
     """Column with the event weights, honoured in loss, search, early stopping, metrics and figures."""
     group: Column | Missing = None
@@ -242,6 +269,10 @@ class SplitTable(TableData):
     """Column with the time of each row, a number; goes with 'split.by: time'."""
     split: Split = Split()
     """How the rows are divided into train, validation and test."""
+
+    @property
+    def image_column(self) -> ImageColumn | None:
+        return ImageColumn(column=self.images) if isinstance(self.images, str) else self.images
 
     def singles(self) -> dict[str, str]:
         columns = {"weight": self.weight, "group": self.group, "time": self.time, "split.by": self.split.column}

@@ -3,15 +3,16 @@
 Takes ``data`` of a recipe; :func:`look` says what is there, :func:`prepare` writes the arrays, :func:`load` opens
 them, :func:`read_new` reads other data the same way. Read on, in the order in which data flow: ``table_files``,
 ``table_view`` (columns made of others), ``table_read``, ``table_roles`` (what columns are for), ``table_labels`` and
-``table_amounts`` (what is predicted), ``table_split``, ``table_survey`` (these together), ``table_features`` and
-``table_write``, ``table_problem`` (what comes out), ``table_new``. Scaling is the families' work: each wants its own.
+``table_amounts`` (what is predicted), ``table_split``, ``table_survey`` (these together), ``table_features``,
+``table_images``, ``table_texts``, ``table_write``, ``table_problem`` (what comes out), ``table_new``. Scaling is the
+families' work: each wants its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from automl_phys import (
 )
 from automl_phys.contracts import Facts
 from automl_phys.errors import DataError
+from automl_phys.table_files import Files
 from automl_phys.table_problem import DESCRIPTION, NewRows, Rows, Schema, Stored, TableProblem, load
 from automl_phys.values import to_json
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NewRows", "Rows", "Schema", "TableProblem", "fingerprint", "load", "look", "prepare", "read_new"]
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 """Raised when the same inputs would be stored otherwise than before."""
 
 
@@ -77,7 +79,8 @@ def prepare(
             folds = seen.layout.ends[:-1] if seen.folds else ()
             hashed()
             used = table_read.used(files, seen.file_rows)
-            stored = Stored(_hash(data, [file.sha256 for file in used], seed, settings), schema, facts, used, folds)
+            fingerprint = _hash(data, files, [file.sha256 for file in used], seed, settings)
+            stored = Stored(fingerprint, schema, facts, used, folds)
             rundir.write_json(draft / DESCRIPTION, stored)
     return load(target_folder)
 
@@ -86,7 +89,8 @@ def fingerprint(
     data: LabelledTable | AmountsTable, folder: Path, seed: int, settings: Mapping[str, Any] = {}
 ) -> str:
     """Hash of all that decides a prepared table. Reads the files' bytes. Raises DataError when they cannot be found."""
-    return _hash(data, table_read.digests(table_files.of_recipe(data, folder)), seed, settings)
+    files = table_files.of_recipe(data, folder)
+    return _hash(data, files, table_read.digests(files), seed, settings)
 
 
 def read_new(problem: TableProblem, path: Path) -> NewRows:
@@ -95,11 +99,12 @@ def read_new(problem: TableProblem, path: Path) -> NewRows:
 
 
 def _hash(
-    data: LabelledTable | AmountsTable, digests: list[str] | tuple[str, ...], seed: int, settings: Mapping[str, Any]
+    data: LabelledTable | AmountsTable, files: Files, digests: Sequence[str], seed: int, settings: Mapping[str, Any]
 ) -> str:
-    """Where the files are does not matter, what is in them and all else that the section says does."""
+    """Where the files are does not matter, what is in them and all else that the section says does: the class that
+    each is listed under, and the order of the classes."""
     told = data.model_dump(exclude={"path", "url", "sha256", "builtin"})
-    labels = list(data.path) if isinstance(data.path, dict) else []
+    labels = [list(data.path), list(files.labels)] if isinstance(data.path, dict) else []
     decided = {"version": LAYOUT_VERSION, "kind": type(data).__name__, "seed": seed, "files": list(digests),
                "labels": labels, "settings": settings, **told}
     return hashlib.sha256(json.dumps(to_json(decided), default=str).encode()).hexdigest()

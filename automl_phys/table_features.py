@@ -92,7 +92,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class _Chunk:
+class Chunk:
     """Some rows of the data. ``picks`` and ``targets`` say which of them go where, one pair for each slice."""
 
     table: pa.Table
@@ -123,17 +123,20 @@ def read_features(
     tally = Tally(np.zeros(n_features, np.int64), np.full(n_features, -1), np.full(n_numbers, np.inf, np.float32),
                   np.full(n_numbers, -np.inf, np.float32), tuple({} for _ in roles.categories))
 
-    def convert(chunk: _Chunk) -> tuple[_Chunk, _Told]:
+    if not n_features:
+        return tally
+
+    def convert(chunk: Chunk) -> tuple[Chunk, _Told]:
         return chunk, _convert(chunk, roles.numbers, places.train, numbers, extremes or not tally.varying.all())
 
-    for chunk, told in _in_threads(convert, _placed(files, roles, places)):
+    for chunk, told in _in_threads(convert, placed(files, roles.numbers + roles.categories, places)):
         _add(told, tally)
         _count_categories(chunk, roles, tally, categories)
     return tally
 
 
 def _convert(
-    chunk: _Chunk, names: Sequence[str], train: int, numbers: NDArray[np.float32] | None, extremes: bool
+    chunk: Chunk, names: Sequence[str], train: int, numbers: NDArray[np.float32] | None, extremes: bool
 ) -> _Told:
     """Write the numbers of a chunk to where they belong, a piece at a time."""
     told = _Told(np.zeros(len(names), np.int64), np.full(len(names), -1), np.full(len(names), np.inf, np.float32),
@@ -156,19 +159,19 @@ def _convert(
     return told
 
 
-def _placed(files: Files, roles: Roles, places: Places) -> Iterator[_Chunk]:
-    """The chunks of the files with the places of their rows."""
+def placed(files: Files, columns: Sequence[str], places: Places) -> Iterator[Chunk]:
+    """The named columns of the files in chunks, with the places of their rows."""
     start, free = 0, list(np.cumsum(places.sizes) - places.sizes)
-    for _, table in table_read.chunks(files, roles.numbers + roles.categories):
+    for _, table in table_read.chunks(files, columns):
         parts = places.parts[start:start + table.num_rows]
         picks = tuple(np.flatnonzero(parts == part) for part in range(len(free)))
         targets = tuple(slice(int(at), int(at) + len(pick)) for at, pick in zip(free, picks, strict=True))
         free = [target.stop for target in targets]
-        yield _Chunk(table, start, picks, targets)
+        yield Chunk(table, start, picks, targets)
         start += table.num_rows
 
 
-def _in_threads(work: Callable[[_Chunk], T], calls: Iterator[_Chunk]) -> Iterator[T]:
+def _in_threads(work: Callable[[Chunk], T], calls: Iterator[Chunk]) -> Iterator[T]:
     """The results of ``work`` in order, a few calls at a time."""
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[T]] = deque()
@@ -192,7 +195,7 @@ def _add(told: _Told, tally: Tally) -> None:
     tally.low, tally.high = np.fmin(tally.low, told.low), np.fmax(tally.high, told.high)
 
 
-def _count_categories(chunk: _Chunk, roles: Roles, tally: Tally, categories: NDArray[np.int32] | None) -> None:
+def _count_categories(chunk: Chunk, roles: Roles, tally: Tally, categories: NDArray[np.int32] | None) -> None:
     """Write the categories of a chunk, in the order of the data: codes are given as values come."""
     n_numbers = len(roles.numbers)
     if roles.categories:

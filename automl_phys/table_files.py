@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys import downloads, registry
+from automl_phys import downloads, image_files, registry
 from automl_phys.contracts import Header, Location
 from automl_phys.errors import DataError, Key, Mistake
 from automl_phys.sections import SplitTable
@@ -19,6 +19,10 @@ from automl_phys.table_view import View
 
 if TYPE_CHECKING:
     from automl_phys.sections import TableData
+
+
+FOLDER = "image_folder"
+"""The source of folders; all others are of files."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def find(path: str | Sequence[str] | Mapping[str, str | Sequence[str]], folder: 
          key: Key = ("data", "path")) -> Files:
     """The files behind a path, a list of paths, or such by class; paths may be globs and are relative to ``folder``.
 
-    ``key`` is the place in the recipe that its mistakes point to. Raises DataError with all mistakes in the files.
+    A folder with images counts as a file; of what a glob matches only where there is no file. ``key`` is the place in
+    the recipe that its mistakes point to. Raises DataError with all mistakes in the files.
     """
     mistakes: list[Mistake] = []
     found: dict[Location, tuple[str, str]] = {}
@@ -92,10 +97,12 @@ def find(path: str | Sequence[str] | Mapping[str, str | Sequence[str]], folder: 
                     mistakes.append(Mistake("file-in-two-classes", f"{match} is listed under two classes.",
                                             "A file has one class: name the files of each apart."))
                 if source is None:
-                    mistakes.append(_unknown_format(match))
-                elif match.stat().st_size == 0:
+                    mistakes += [m for m in [_unknown_format(match)] if m not in mistakes]
+                elif match.is_file() and match.stat().st_size == 0:
                     mistakes.append(Mistake("empty-file", f"{match} is empty.", "Give a file with rows."))
                 found[location] = (source or "", label)
+    folders = {location.path.resolve() for location, (source, _) in found.items() if source == FOLDER}
+    mistakes += [_part_of_another(path) for path in sorted(folders) if path.parent in folders]
     if mistakes:
         raise DataError([replace(m, key=key) for m in mistakes])
     return _agreeing([(location, source, label) for location, (source, label) in found.items()], key)
@@ -114,13 +121,14 @@ def _inside(path: str) -> tuple[str, str]:
 
 def _matches(path: str, folder: Path) -> list[Path]:
     whole = folder / Path(path).expanduser()
-    if whole.is_file():
+    if whole.is_file() or image_files.any_in(whole):
         return [whole]
     parts = whole.parts
     magic = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
     if magic is None:
         return []
-    return sorted(f for f in Path(*parts[:magic]).glob(str(Path(*parts[magic:]))) if f.is_file())
+    matches = sorted(Path(*parts[:magic]).glob(str(Path(*parts[magic:]))))
+    return [f for f in matches if f.is_file()] or [f for f in matches if image_files.any_in(f)]
 
 
 def _nothing_there(path: str, folder: Path, base: str) -> Mistake:
@@ -136,13 +144,23 @@ def _nothing_there(path: str, folder: Path, base: str) -> Mistake:
     return Mistake("missing-file", f"There is no file {whole}.{near}", f"A path is relative to {base}.")
 
 
+def _part_of_another(path: Path) -> Mistake:
+    return Mistake("folder-twice", f"{path} is a part of {path.parent}, which is listed too.",
+                   "Name the folder, or those in it: an image is one row.")
+
+
 def _unknown_format(path: Path) -> Mistake:
+    if image_files.is_image(path):
+        return Mistake("unknown-format", f"{path.parent} holds images, which are read together.",
+                       f"Name the folder: {path.parent}.")
     known = ", ".join(s for name in registry.names("sources") for s in registry.load("sources", name).SUFFIXES)
     return Mistake("unknown-format", f"The format of {path.name} is not known by its ending.",
                    f"Known endings: {known}.")
 
 
 def _source(path: Path) -> str | None:
+    if path.is_dir():
+        return FOLDER
     endings = {word: registry.load("sources", word).SUFFIXES for word in registry.names("sources")}
     return next((word for word, ending in endings.items() if path.name.lower().endswith(ending)), None)
 
@@ -152,12 +170,14 @@ def _agreeing(found: Sequence[tuple[Location, str, str]], key: Key) -> Files:
     headers: list[Header] = []
     mistakes: list[Mistake] = []
     first = found[0][0]
-    for location, source, _ in found:
+    for location, source, label in found:
         try:
             header = registry.load("sources", source).peek(location)
         except DataError as error:
             mistakes += error.mistakes
             continue
+        if label and source == FOLDER:  # the recipe says the classes, and not the folders in it
+            header = replace(header, columns={name: kind for name, kind in header.columns.items() if name != "class"})
         if header.rows == 0:
             mistakes.append(without_rows(location.path))
         if headers and (header.columns != headers[0].columns or header.shapes != headers[0].shapes):
@@ -173,8 +193,11 @@ def _agreeing(found: Sequence[tuple[Location, str, str]], key: Key) -> Files:
 
 def _joined(files: Files, test: Files) -> Files:
     """Files, and files of test rows behind them. Raises DataError when they don't agree, or share a file."""
-    known = {location.path.resolve() for location in files.locations}
-    twice = [location for location in test.locations if location.path.resolve() in known]
+    known = {location.path.resolve(): source for location, source in zip(files.locations, files.sources, strict=True)}
+    around = {path.parent for path, source in known.items() if source == FOLDER}
+    twice = [location for location, source in zip(test.locations, test.sources, strict=True)
+             if (path := location.path.resolve()) in known
+             or (source == FOLDER and (path in around or known.get(path.parent) == FOLDER))]
     if twice:
         raise DataError(Mistake("test-file-in-train", f"{twice[0].path} holds the test rows, and is among the files to "
                                 "learn from.", "Name other files under 'path', or under 'test'.", test.key))

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import table_features, table_files, table_labels, table_read, table_roles
+from automl_phys import (
+    table_features,
+    table_files,
+    table_images,
+    table_labels,
+    table_read,
+    table_roles,
+    table_texts,
+)
 from automl_phys.errors import DataError, Mistake
 from automl_phys.registry import did_you_mean
 from automl_phys.table_files import Files
@@ -40,7 +48,7 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     """Rows of the file or glob ``path``, in its order; under ``missing: drop`` without those that have gaps.
 
     Raises DataError with all of ``missing-column``, ``wrong-type``, ``not-finite``, ``bad-weights``, and what
-    :func:`automl_phys.table_files.find` raises.
+    :func:`automl_phys.table_files.find` raises; of images and texts what ``table_images`` and ``table_texts`` do.
     """
     files = find(schema, path)
     kinds = files.header.columns
@@ -54,10 +62,12 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     if mistakes or gaps:
         raise DataError([replace(m, key=()) for m in (*mistakes, *gaps)])
     target, notes = _target(schema, table)
+    images = table_images.read_new(files, schema.image)[read.rows] if schema.image else None
+    tokens = table_texts.read_new(files, schema.texts)[read.rows] if schema.texts else None
     return NewRows(
         numbers=read.numbers, categories=read.categories, target=target[read.rows] if len(target) else target,
-        weight=weight[read.rows].astype(np.float32), signal=schema.signal, carried=read.carried,
-        notes=(*notes, *read.notes, *uncut(schema)))
+        weight=weight[read.rows].astype(np.float32), signal=schema.signal, images=images, tokens=tokens,
+        carried=read.carried, notes=(*notes, *read.notes, *uncut(schema)))
 
 
 def find(schema: Features, path: Path) -> Files:

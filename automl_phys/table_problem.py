@@ -8,6 +8,8 @@ share the arrays on disk. In the folder:
   ``weight.npy`` float32 (n,), ``unsigned.npy`` float32 (n,) where weights are negative, ``groups.npy`` int32 (n,):
   rows in stored order, train, valid, test one after the other (with folds: fold by fold, the last fold being valid,
   then test), in each as in the files; arrays without columns are left out
+- ``images.npy`` (n, h, w, c) of the type that the files have, where the table has a column of images
+- ``tokens.npy`` int32 (n, L), where it has one of texts
 - ``carried.parquet``: ``row``, the position in the data as read, counting from 0, and the spectators, in stored order
 """
 
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import arrays, rundir, table_split
+from automl_phys import arrays, pixels, rundir, table_split
 from automl_phys.contracts import Facts
 from automl_phys.table_files import Used
 from automl_phys.table_view import View
@@ -35,6 +37,9 @@ Pick: TypeAlias = "slice | NDArray[np.int64]"
 """Some of the stored rows: a slice stays a view of the mapped file, positions are copied when asked for."""
 
 BLOCK_ROWS = 1 << 17
+
+MOST_WORD_COLUMNS = 2000
+"""Words, the most frequent ones, whose counts make columns."""
 
 DESCRIPTION = "problem.json"
 CARRIED = "carried.parquet"
@@ -60,6 +65,33 @@ class Features(Protocol):
 
 
 @dataclass(frozen=True)
+class Image:
+    """The column of images: ``height``, ``width`` and ``channels`` as stored, the last axis being the channels; in the
+    files the first one is, where ``channels_first``. ``kind`` is their type: uint8 or float32."""
+
+    column: str
+    height: int
+    width: int
+    channels: int
+    kind: str
+    channels_first: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The column of texts, its words as codes: 0 fills up to ``length``, 1 is a word that is not among ``words``, which
+    begin with 2."""
+
+    column: str
+    words: tuple[str, ...]
+    length: int
+
+
+@dataclass(frozen=True)
 class Schema:
     """What the columns of a prepared table mean; enough to read new data the same way.
 
@@ -70,7 +102,8 @@ class Schema:
     column that is 1 where that feature had no value. ``levels`` maps a categorical feature to its values in the order
     of their codes, which start at 1: code 0 is a value that the training rows did not have. ``classes`` are the names
     of the target's codes 0, 1, …; ``labels`` maps a raw label, as text, to its code. A stored weight is the file's
-    times ``weight_factor``. ``medians`` are those of the training rows.
+    times ``weight_factor``. ``medians`` are those of the training rows. ``image`` and ``texts`` are the columns of
+    images and of texts, where there are any.
     """
 
     numbers: tuple[str, ...]
@@ -87,6 +120,8 @@ class Schema:
     weight_factor: float = 1.0
     view: View = field(default_factory=View)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    image: Image | None = None
+    texts: Texts | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -112,7 +147,8 @@ class Rows:
     ``numbers`` is float32 (n, d), ``categories`` int32 codes (n, c), ``target`` int32 class codes (n,) or float32
     amounts (n, t) (empty for new data without a target), ``weight`` float32 (n,), its mean over the training rows 1,
     which may be negative: what counts in scores and histograms. ``signal`` is the class code that metrics look for.
-    ``unsigned`` holds, where there are negative weights, those to fit with instead.
+    ``unsigned`` holds, where there are negative weights, those to fit with instead. ``images`` (n, h, w, c), uint8 or
+    float32, and ``tokens`` int32 (n, L), codes of words, are there where the table has such a column.
     """
 
     numbers: NDArray[np.float32]
@@ -121,6 +157,8 @@ class Rows:
     weight: NDArray[np.float32]
     signal: int | None = None
     unsigned: NDArray[np.float32] | None = None
+    images: NDArray[Any] | None = None
+    tokens: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -132,9 +170,26 @@ class Rows:
 
     def take(self, which: slice | NDArray[np.int64]) -> Rows:
         """Some of the rows: a slice is a view, positions are copied."""
+        def some(array: NDArray[Any] | None) -> Any:
+            return None if array is None else array[which]
+
         target = self.target[which] if len(self.target) else self.target
         return Rows(self.numbers[which], self.categories[which], target, self.weight[which], self.signal,
-                    None if self.unsigned is None else self.unsigned[which])
+                    some(self.unsigned), some(self.images), some(self.tokens))
+
+    @property
+    def columns(self) -> NDArray[np.float32]:
+        """All that is known of the rows as numbers side by side, float32 (n, d + p), for families that know columns
+        only: the numbers, then the pixels (:func:`automl_phys.pixels.columns`), then how often each word stands in the
+        text (:func:`automl_phys.text_tokens.bag`)."""
+        from automl_phys import text_tokens
+
+        blocks: list[Any] = [self.numbers]
+        if self.images is not None:
+            blocks.append(pixels.columns(self.images))
+        if self.tokens is not None:
+            blocks.append(text_tokens.bag(self.tokens, MOST_WORD_COLUMNS))
+        return np.hstack(blocks) if len(blocks) > 1 else self.numbers
 
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Rows]:
         """The rows in order, so many at a time: for work whose memory must not grow with the data."""
@@ -239,9 +294,11 @@ class TableProblem:
         n = len(self._target)
         numbers = self._load("numbers") if self.schema.numbers else np.empty((n, 0), np.float32)
         categories = self._load("categories") if self.schema.levels else np.empty((n, 0), np.int32)
-        unsigned = self._load("unsigned")[pick] if (self.folder / "unsigned.npy").exists() else None
+        unsigned, images, tokens = (
+            self._load(name)[pick] if (self.folder / f"{name}.npy").exists() else None
+            for name in ("unsigned", "images", "tokens"))
         return Rows(numbers[pick], categories[pick], self._target[pick], self._load("weight")[pick], self.schema.signal,
-                    unsigned)
+                    unsigned, images, tokens)
 
     def _load(self, name: str) -> NDArray[Any]:
         return arrays.mapped(self.folder / f"{name}.npy")

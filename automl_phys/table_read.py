@@ -170,7 +170,7 @@ def first_text(files: Files, column: str) -> tuple[str, int] | None:
 
 
 def on_disk(files: Files) -> list[Location]:
-    """The files that are files: what is built in is none."""
+    """The files that are files, or folders of images: what is built in is none."""
     return [at for at, source in zip(files.locations, files.sources, strict=True) if source != "builtin"]
 
 
@@ -181,7 +181,7 @@ def used(files: Files, rows: Sequence[int]) -> tuple[Used, ...]:
 
 
 def digests(files: Files) -> tuple[str, ...]:
-    """SHA-256 of each file's bytes; of a built-in data set, of its columns."""
+    """SHA-256 of each file's bytes; of a folder's images and their names; of a built-in data set's columns."""
     return tuple(_of_builtin(location) if source == "builtin" else file_hashes.sha256(location.path)
                  for location, source in zip(files.locations, files.sources, strict=True))
 
@@ -196,7 +196,11 @@ def _of_builtin(location: Location) -> str:
 
 
 def _bytes(column: pa.ChunkedArray) -> bytes:
+    import pyarrow.compute as pc
+
     if str(column.type) in {"string", "large_string"}:
         return "\0".join(text or "" for text in column.to_pylist()).encode()
+    if str(column.type).startswith("fixed_size_list"):
+        return _bytes(pc.list_flatten(column))
     values: NDArray[np.generic] = column.to_numpy()
     return values.tobytes()

@@ -33,7 +33,8 @@ class Roles:
 
     ``single`` maps a role that one column has to that column: ``target``, ``weight``, ``group``, ``split.by`` (the
     column that gives the split), ``time``, ``truth``; which of them there can be is the task's. ``targets`` are the
-    columns to predict, be they one or several.
+    columns to predict, be they one or several. ``images`` and ``text`` are the columns of images and of texts that are
+    learned from, empty for none.
     """
 
     numbers: tuple[str, ...]
@@ -41,21 +42,26 @@ class Roles:
     spectators: tuple[str, ...]
     single: Mapping[str, str]
     targets: tuple[str, ...] = ()
+    images: str = ""
+    text: str = ""
 
 
 def assign(data: TableData, files: Files) -> tuple[Roles, list[str], list[Mistake]]:
     """Roles, notes on columns left out, and mistakes.
 
     Mistakes: ``no-such-column``, ``text-column``, ``wrong-type``, ``no-features``. Features and spectators that are not
-    there, or of a type that cannot be used, are left out of the roles.
+    there, or of a type that cannot be used, are left out of the roles. Where images or texts are learned from, numeric
+    columns are features only if they are named.
     """
     kinds, single = files.header.columns, data.singles()
     mistakes = _absent(data, kinds)
     targets = data.roles().get("target", ())
-    taken = {*single.values(), *targets, *data.exclude, *data.spectators, CUT}
+    images, text = data.roles()["images"], data.roles()["text"]
+    taken = {*single.values(), *targets, *data.exclude, *data.spectators, *images, *text, CUT}
     asked = tuple(data.features or ())
     categories = tuple(c for c in data.categorical if c in kinds and kinds[c] not in UNREAD and c not in taken)
-    candidates = [c for c in asked or kinds if c in kinds and c not in taken and c not in categories]
+    candidates = [c for c in asked or ([] if images or text else kinds)
+                  if c in kinds and c not in taken and c not in categories]
     numbers = tuple(c for c in candidates if kinds[c] in NUMERIC)
     if asked:
         mistakes += [_not_numeric(c, "features", files) for c in candidates if kinds[c] not in NUMERIC]
@@ -67,11 +73,15 @@ def assign(data: TableData, files: Files) -> tuple[Roles, list[str], list[Mistak
                  for role, c in single.items() if role != "weight" and c in kinds and not is_read(role, kinds[c])]
     if "target" not in single:
         mistakes += [_not_numeric(c, "target", files) for c in targets if kinds.get(c, "number") not in NUMERIC]
-    if not numbers and not categories and not (asked and mistakes):
+    mistakes += [_wrong_type(c, "images", kinds[c], "an array in each row") for c in images
+                 if kinds.get(c, "list") != "list"]
+    mistakes += [_wrong_type(c, "text", kinds[c], "text") for c in text if kinds.get(c, "text") != "text"]
+    if not numbers and not categories and not images and not text and not (asked and mistakes):
         mistakes.append(Mistake("no-features", "No column is left to learn from.",
                                 "Numeric columns without another role are features; text columns need 'categorical'.",
                                 ("data",)))
-    roles = Roles(numbers, categories, tuple(c for c in data.spectators if c in kinds), single, targets)
+    roles = Roles(numbers, categories, tuple(c for c in data.spectators if c in kinds), single, targets,
+                  *(next((c for c in columns if c in kinds), "") for columns in (images, text)))
     return roles, _left_out(data, kinds, roles), mistakes
 
 
@@ -85,6 +95,8 @@ def is_read(role: str, kind: str) -> bool:
 def shown(roles: Roles, kinds: Mapping[str, str]) -> Table:
     """Which columns play which role, for people."""
     rows = [("feature", "number", roles.numbers), ("feature", "category", roles.categories),
+            ("images", "list", (roles.images,) if roles.images else ()),
+            ("text", "text", (roles.text,) if roles.text else ()),
             *([] if "target" in roles.single else [("target", "number", roles.targets)]),
             *((role.partition(".")[0], kinds.get(column, ""), (column,)) for role, column in roles.single.items()),
             *(("spectator", kinds[column], (column,)) for column in roles.spectators)]
@@ -107,8 +119,10 @@ def place(role: str) -> Key:
 def _absent(data: TableData, kinds: Mapping[str, str]) -> list[Mistake]:
     several: dict[str, Sequence[str]] = {"features": data.features or (), "exclude": data.exclude,
                                          "categorical": data.categorical, "spectators": data.spectators}
+    alone = {role: data.roles()[role] for role in ("images", "text")}
     places: list[tuple[str, Key]] = [(column, place(role)) for role, column in data.singles().items()]
     places += [(column, ("data", role, i)) for role, columns in several.items() for i, column in enumerate(columns)]
+    places += [(column, ("data", role)) for role, columns in alone.items() for column in columns]
     if "target" not in data.singles():
         places += [(column, ("data", "target")) for column in data.roles().get("target", ())]
     return [Mistake("no-such-column", f"There is no column '{column}' in the data.{did_you_mean(column, kinds)}",
@@ -134,13 +148,16 @@ def _wrong_type(column: str, role: str, kind: str, wanted: str) -> Mistake:
 def _left_out(data: TableData, kinds: Mapping[str, str], roles: Roles) -> list[str]:
     """Columns without any role, and why."""
     used = {*roles.numbers, *roles.categories, *roles.spectators, *roles.single.values(), *roles.targets,
-            *data.exclude, CUT, *data.lengths}
+            roles.images, roles.text, *data.exclude, CUT, *data.lengths}
     rest = [c for c in kinds if c not in used]
     notes = []
     if data.exclude:
         notes.append(f"Left out as the recipe says: {listed(data.exclude)}.")
     if data.features:
         return notes + ([f"Not listed under 'features': {listed(rest)}."] if rest else [])
+    if roles.images or roles.text:
+        return notes + ([f"Not learned from beside the {'images' if roles.images else 'texts'}: {listed(rest)}; "
+                         "'features' takes them in."] if rest else [])
     text = [c for c in rest if kinds[c] == "text"]
     lists = [c for c in rest if kinds[c] == "list"]
     other = [c for c in rest if kinds[c] in UNREAD and c not in lists]

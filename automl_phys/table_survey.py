@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import table_amounts, table_labels, table_read, table_roles, table_split
+from automl_phys import pixels, table_amounts, table_images, table_labels, table_read, table_roles, table_split
 from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Table
 from automl_phys.sections import AmountsTable, LabelledTable
 from automl_phys.table_files import Files
 from automl_phys.table_labels import Classes
+from automl_phys.table_problem import Image
 from automl_phys.table_roles import Roles
 from automl_phys.table_view import CUT
 from automl_phys.values import Part
@@ -104,6 +105,7 @@ class Survey:
     disjoint: str
     notes: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
+    image: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,13 @@ def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Surve
         mistakes += found
     keys, found = _keys(data, columns, sound, file_rows, kept)
     mistakes += found
+    image = None
+    if data.image_column and kinds.get(data.image_column.column) == "list":
+        image, found = table_images.layout(data.image_column, files.header)
+        mistakes += found
+        if image is not None:
+            notes.append(f"Images of {image.height} × {image.width} pixels, {image.channels} "
+                         f"channel{'s' * (image.channels > 1)}.")
     layout = None
     if not mistakes:
         complete, dropped = complete_rows(data.missing, files, roles, rows)
@@ -150,7 +159,7 @@ def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Surve
     if len(target.classes.names) == 2 and getattr(data, "signal", None) is None and signal is not None:
         notes.append(f"The signal is '{target.classes.names[signal]}', the last class; 'signal' says otherwise.")
     return Survey(files, file_rows, roles, target, weight, keys.groups, layout, data.split.folds or 0,
-                  _disjoint(data, files), tuple(notes), tuple(mistakes))
+                  _disjoint(data, files), tuple(notes), tuple(mistakes), image)
 
 
 def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tuple[str, ...] = ()) -> Facts:
@@ -159,10 +168,14 @@ def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tu
     sizes = {"numbers": numbers, "categories": categories, "outputs": len(classes.names) or len(seen.target.names),
              "targets": 0 if classes.names else len(seen.target.names), "signal": int(classes.signal is not None),
              "weighted": int(seen.weight is not None), "folds": seen.folds}
+    kind = "images" if seen.image else "text" if seen.roles.text else "table"
+    if seen.image:
+        sizes |= {"height": seen.image.height, "width": seen.image.width, "channels": seen.image.channels,
+                  "columns": pixels.count(seen.image.shape)}
     tables = (table_roles.shown(seen.roles, seen.files.header.columns),
               _classes(seen, layout) if classes.names else _amounts(seen, layout), _split(seen, layout),
               *_sums_of_weights(seen, layout))
-    return Facts("table", layout.rows, sizes, tables, seen.notes + notes)
+    return Facts(kind, layout.rows, sizes, tables, seen.notes + notes)
 
 
 def gaps(chunk: pa.Table, roles: Roles, values: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -350,10 +363,10 @@ def _weightless(layout: Layout, target: Target, weight: NDArray[np.float32] | No
 def _sums(
     parts: NDArray[np.int8], strata: NDArray[np.integer], weight: NDArray[np.float32] | None, shape: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Rows, and the sums of weights and of their squares, of each stratum in each slice, as :class:`Layout` has them.
+    """Rows, and the sums of weights and of their squares, of each stratum in each slice, as :class:`Layout` has them;
+    without the rows of stratum -1, which a cut has taken out with all of their class.
 
-    A row that a cut dropped together with all others of its class has the stratum -1, and is left out of the sums. A
-    block at a time: large temporary arrays take longer to get than to fill.
+    A block at a time: large temporary arrays take longer to get than to fill.
     """
     slices, n_strata = shape
     cells = (slices + 1) * n_strata

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import rundir, table_read, table_roles, table_signs
+from automl_phys import rundir, table_images, table_read, table_roles, table_signs, table_texts
 from automl_phys.errors import Mistake
 from automl_phys.table_features import Places, allocate, write_features
 from automl_phys.table_files import Files
@@ -57,6 +57,13 @@ def write(
     """Write the arrays of a table into ``folder``. Gives schema, notes on what was found while reading, and
     mistakes."""
     made, _, mistakes = write_features(seen.files, seen.roles, places(layout), missing, folder)
+    image, texts = seen.image, None
+    if image is not None:
+        image, found = table_images.write(seen.files, image, places(layout), folder)
+        mistakes += found
+    if seen.roles.text:
+        texts, found = table_texts.write(seen.files, seen.roles.text, places(layout), folder)
+        mistakes += found
     with ThreadPoolExecutor(1) as pool:
         if made.numbers:
             pool.submit(rundir.sync, folder / "numbers.npy")  # the disk works while the rest is written
@@ -67,7 +74,7 @@ def write(
         numbers=made.numbers, levels=made.levels, target=seen.target.names, classes=classes.names,
         signal=classes.signal, weight=seen.roles.single.get("weight"), spectators=seen.roles.spectators,
         missing=missing, medians=made.medians, labels=classes.codes, indicators=made.indicators, weight_factor=factor,
-        view=seen.files.view, settings=settings)
+        view=seen.files.view, settings=settings, image=image, texts=texts)
     if made.constant:
         notes.append(f"Dropped, being constant in the training rows: {table_roles.listed(made.constant)}.")
     return schema, notes, mistakes

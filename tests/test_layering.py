@@ -19,12 +19,13 @@ LAYERS: dict[str, int] = {
                      "proposals", "dispatch", "arrays", "leaderboard", "assignment", "chain", "cluster_scores", "cluster_figures",
                      "cluster_tables", "points", "points_problem", "points_scale", "cluster_count", "cluster_profiles",
                      "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
-                     "scatter", "placing", "arrow_kinds", "downloads", "file_hashes", "table_amounts", "table_features",
-                     "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
-                     "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas"), 3),
+                     "scatter", "placing", "arrow_kinds", "downloads", "file_hashes", "image_files", "table_amounts",
+                     "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
+                     "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
+                     "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "earlier",
-                     "search_figures", "evaluate", "diagnose", "legend", "figures", "scatter_drawing", "scatter_page",
+                     "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "cli"), 6),
 }
@@ -32,7 +33,7 @@ STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
          "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
-         "h5py", "uproot", "awkward", "pooch"}
+         "h5py", "uproot", "awkward", "pooch", "PIL"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import feather, ipc
+from pyarrow import feather, ipc, parquet
 
 from automl_phys.contracts import Location
 from automl_phys.errors import DataError
@@ -109,3 +110,66 @@ def test_columns_of_one_name_are_named(tmp_path):
     with ipc.new_file(tmp_path / "twice.arrow", schema) as file:
         file.write(pa.record_batch([pa.array([1], pa.int8())] * 2, schema))
     assert mistakes(Location(tmp_path / "twice.arrow")) == ["duplicate-columns"]
+
+
+# ---------------------------------------------------------------- arrays of several axes, in Arrow files and in Parquet
+
+PIXELS = np.arange(10 * 24, dtype=np.uint8).reshape(10, 4, 3, 2)
+
+
+def nested(values):
+    """Lists of lists of fixed lengths, as Polars writes arrays."""
+    made = pa.array(values.reshape(-1))
+    for size in reversed(values.shape[1:]):
+        made = pa.FixedSizeListArray.from_arrays(made, size)
+    return made
+
+
+def tensors(values):
+    storage = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values[0].size)
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(storage.type.value_type, values.shape[1:]), storage)
+
+
+@pytest.fixture(params=["feather", "parquet"])
+def written(request, tmp_path):
+    """Writes a table, gives its header and the rows that were read, a few at a time."""
+    module = importlib.import_module(f"automl_phys.sources.{request.param}")
+
+    def write_and_read(table):
+        path = tmp_path / f"a.{request.param}"
+        if request.param == "feather":
+            feather.write_feather(table, path, chunksize=4)
+        else:
+            parquet.write_table(table, path, row_group_size=4)
+        header = module.peek(Location(path))
+        return header, pa.concat_tables(module.read(Location(path), list(header.columns), 3))
+
+    return write_and_read
+
+
+@pytest.mark.parametrize("made", [nested, tensors])
+def test_arrays_of_several_axes_are_one_list_with_a_shape(written, made):
+    header, rows = written(pa.table({"n": range(10), "image": made(PIXELS), "grey": made(PIXELS[..., 0].copy())}))
+    assert header.columns == {"n": "number", "image": "list", "grey": "list"}
+    assert header.shapes == {"image": (4, 3, 2), "grey": (4, 3)}
+    assert rows["image"].type == pa.list_(pa.uint8(), 24)
+    assert np.array_equal(rows["image"].combine_chunks().flatten(), PIXELS.reshape(-1))
+    assert np.array_equal(rows["grey"].combine_chunks().flatten(), PIXELS[..., 0].reshape(-1))
+
+
+def test_lists_of_any_length_have_no_shape(written):
+    table = pa.table({"alike": pa.array([[1.0, 2.0]] * 3), "deep": pa.array([[[1.0], [2.0]]] * 3),
+                      "flags": nested(np.ones((3, 2, 2), bool)),
+                      "words": pa.array([["a", "b"]] * 3, pa.list_(pa.string(), 2)),
+                      "inner": pa.array([[[1.0], [2.0, 3.0]]] * 3, pa.list_(pa.list_(pa.float64()), 2))})
+    header, rows = written(table)
+    assert header.columns == {"alike": "list", "deep": "other", "flags": "list", "words": "other", "inner": "other"}
+    assert header.shapes == {"flags": (2, 2)}
+    assert rows["alike"].to_pylist() == [[1.0, 2.0]] * 3 and rows["flags"].to_pylist() == [[True] * 4] * 3
+
+
+def test_a_row_is_missing_when_one_of_its_lists_is(written):
+    image = pa.array([[[1, 2], [3, 4]], None, [[5, 6], None], [[7, None], [9, 8]]], pa.list_(pa.list_(pa.int8(), 2), 2))
+    header, rows = written(pa.table({"image": image}))
+    assert header.shapes == {"image": (2, 2)}
+    assert rows["image"].to_pylist() == [[1, 2, 3, 4], None, None, [7, None, 9, 8]]

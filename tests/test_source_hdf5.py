@@ -475,3 +475,23 @@ def test_another_format_is_unreadable(path):
     path.write_text("x,y\n1,2\n")
     assert mistake(path).code == "unreadable-file"
     assert mistake(path.with_name("absent.h5")).code == "unreadable-file"
+
+
+# ---------------------------------------------------------------- images
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (5, 12, 20), "compression": "gzip"}], ids=["plain", "gzip"])
+def test_images_keep_their_shape_and_their_integers(path, options):
+    grey = rng.integers(0, 256, (ROWS, 24, 20), dtype=np.uint8)
+    colour = rng.integers(0, 256, (ROWS, 5, 4, 3), dtype=np.uint8)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("jets/grey", data=grey, **options)
+        file["jets/colour"], file["jets/label"] = colour, np.arange(ROWS) % 2
+        file["alone/colour"] = colour
+    for inside, shapes in (("jets", {"grey": (24, 20), "colour": (5, 4, 3)}), ("jets/grey", {"grey": (24, 20)}),
+                           ("alone", {"colour": (5, 4, 3)}), ("alone/colour", {"colour": (5, 4, 3)})):
+        assert source.peek(Location(path, inside)).shapes == shapes
+        table = read(path, inside)
+        for name, values in (("grey", grey), ("colour", colour)):
+            if name in shapes:
+                assert table[name].type == pa.list_(pa.uint8(), np.prod(shapes[name]))
+                assert np.array_equal(table[name].combine_chunks().flatten(), values.reshape(-1))

@@ -217,3 +217,29 @@ def test_another_format_is_unreadable(tmp_path):
         archive.writestr("notes.txt", "hello")
         archive.writestr("x.npy", "hello")
     assert code(tmp_path / "other.npz") == ["unreadable-file"]
+
+
+# ---------------------------------------------------------------- images
+
+PIXELS = rng.integers(0, 256, (ROWS, 24, 20), dtype=np.uint8)
+COLOURS = rng.integers(0, 256, (ROWS, 5, 4, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_images_keep_their_shape_and_their_integers(tmp_path, save, order):
+    save(tmp_path / "a.npz", grey=np.asarray(PIXELS, order=order), colour=np.asarray(COLOURS, order=order))
+    assert source.peek(Location(tmp_path / "a.npz")).shapes == {"grey": (24, 20), "colour": (5, 4, 3)}
+    table = read(tmp_path / "a.npz")
+    assert table["grey"].type == pa.list_(pa.uint8(), 480) and table["colour"].type == pa.list_(pa.uint8(), 60)
+    assert np.array_equal(table["grey"].combine_chunks().flatten(), PIXELS.reshape(-1))
+    assert np.array_equal(table["colour"].combine_chunks().flatten(), COLOURS.reshape(-1))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_images_alone_in_an_npy_file(tmp_path, order):
+    np.save(tmp_path / "a.npy", np.asarray(COLOURS, order=order))
+    assert source.peek(Location(tmp_path / "a.npy")).shapes == {"x": (5, 4, 3)}
+    table = read(tmp_path / "a.npy")
+    assert table["x"].type == pa.list_(pa.uint8(), 60)
+    assert np.array_equal(table["x"].combine_chunks().flatten(), COLOURS.reshape(-1))

@@ -113,3 +113,44 @@ def test_a_text_is_no_root_file(tmp_path):
     with pytest.raises(DataError) as caught:
         source().peek(Location(tmp_path / "notes.root"))
     assert caught.value.mistakes[0].code == "unreadable-file"
+
+
+# ---------------------------------------------------------------- images
+
+IMAGES = {"image": np.arange(20 * 24 * 24, dtype=np.float32).reshape(20, 24, 24),
+          "grey": (np.arange(20 * 12) % 256).astype(np.uint8).reshape(20, 4, 3),
+          "colour": (np.arange(20 * 60) % 251).astype(np.uint16).reshape(20, 5, 4, 3),
+          "mask": (np.arange(20 * 6) % 5 == 0).reshape(20, 3, 2)}
+
+
+@pytest.mark.parametrize("kind", ["mktree", "mkrntuple"])
+@pytest.mark.parametrize("chunk_rows", [7, 100])
+def test_images_keep_their_shape_and_their_integers(tmp_path, kind, chunk_rows):
+    import pyarrow as pa
+
+    path = tmp_path / "images.root"
+    with uproot.recreate(path) as file:
+        if kind == "mktree":
+            file.mktree("jets", {name: (values.dtype, values.shape[1:]) for name, values in IMAGES.items()})
+            file["jets"].extend(IMAGES)
+        else:
+            file["jets"] = IMAGES
+    header = source().peek(Location(path))
+    assert header.columns == dict.fromkeys(IMAGES, "list")
+    assert header.shapes == {name: values.shape[1:] for name, values in IMAGES.items()}
+    table = whole(Location(path), list(IMAGES), chunk_rows)
+    for name, values in IMAGES.items():
+        assert table[name].type == pa.list_(pa.from_numpy_dtype(values.dtype), values[0].size)
+        assert np.array_equal(table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False), values.reshape(-1))
+
+
+@pytest.mark.parametrize(("told", "expected"), [
+    ("std::array<float,24>", ("list", (24,))), ("std::array<std::array<std::uint8_t,3>,2>", ("list", (2, 3))),
+    ("std::array<std::vector<float>,2>", ("other", ())), ("std::array<std::string,2>", ("other", ())),
+    ("std::vector<std::array<float,2>>", ("other", ())), ("std::array<float>", ("other", ())),
+    ("std::vector<float>", ("list", ())), ("float[24][24]", ("list", (24, 24)))])
+def test_types_of_arrays(told, expected):
+    class Branch:
+        typename = told
+
+    assert source()._kind(Branch) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -167,3 +168,52 @@ def test_peek_at_parquet_reads_the_footer_only(folder):
     content[4:-2000] = os.urandom(len(content) - 2004)
     path.write_bytes(content)
     assert registry.load("sources", "parquet").peek(Location(path)).rows == 100_000
+
+
+# ---------------------------------------------------------------- built-in images
+
+def test_the_images_of_jets_are_those_of_the_jets(tmp_path):
+    files, jets = find(None, "jet_images", tmp_path), find(None, "jets", tmp_path)
+    assert files.header.columns == {"images": "list", "label": "text", "pt": "number", "event_id": "number"}
+    assert (files.header.rows, files.header.shapes) == (18_000, {"images": (24, 24)})
+    table, rows = table_read.whole(files, ["images", "label", "pt", "event_id"])
+    assert rows == (18_000,) and table["images"].type == pa.list_(pa.uint8(), 576)
+    codes, names = table_read.texts(table["label"])
+    assert dict(zip(names, np.bincount(codes), strict=True)) == dict.fromkeys(("qcd", "w", "top"), 6000)
+    at = table["event_id"].to_numpy()
+    whole, _ = table_read.whole(jets, ["pt", "label", "event_id"])
+    same = whole.take(pa.array(at))
+    assert len(set(at)) == 18_000 and same["event_id"].to_numpy().tolist() == at.tolist()
+    assert np.array_equal(same["pt"], table["pt"]) and same["label"].to_pylist() == table["label"].to_pylist()
+    images = (table["images"].combine_chunks().flatten().to_numpy().reshape(-1, 24, 24) / 255) ** 2
+    assert images.sum((1, 2)) == pytest.approx(np.ones(18_000), abs=0.02)
+    assert (images[:, :, 12:].sum((1, 2)) > 0.45).all()  # flipped so that the right half has more
+    assert images.mean(0)[11:13, 11:13].sum() > 0.4  # centred on the hardest subjet
+    assert images[:, :12].sum() > 2 * images[:, 12:].sum()  # turned so that the second one is above
+
+
+def test_images_of_jets_are_read_in_pieces():
+    source = registry.load("sources", "builtin")
+    location = Location(Path("jet_images"))
+    assert [len(chunk) for chunk in source.read(location, ["label"], 7000)] == [7000, 7000, 4000]
+    first = next(source.read(location, ["images"], 10))
+    assert first.column_names == ["images"] and len(first) == 10
+
+
+def test_the_images_of_digits_are_those_of_the_digits(tmp_path):
+    files = find(None, "digit_images", tmp_path)
+    assert files.header.columns == {"pixels": "list", "target": "text"}
+    assert (files.header.rows, files.header.shapes) == (1797, {"pixels": (8, 8)})
+    images, _ = table_read.whole(files, ["pixels", "target"])
+    digits = find(None, "digits", tmp_path)
+    numbers, _ = table_read.whole(digits, list(digits.header.columns))
+    assert images["pixels"].type == pa.list_(pa.uint8(), 64)
+    expected = table_read.floats(numbers, [name for name in numbers.column_names if name != "target"])
+    assert np.array_equal(images["pixels"].combine_chunks().flatten(), expected.reshape(-1))
+    assert images["target"].to_pylist() == numbers["target"].to_pylist()
+
+
+@pytest.mark.parametrize(("name", "digest"), [
+    ("digit_images", "ed7f6e79ed2223fe"), ("jet_images", "7b5488d0399cdfbc")])
+def test_built_in_images_have_one_hash_everywhere(tmp_path, name, digest):
+    assert table_read.digests(find(None, name, tmp_path))[0][:16] == digest

@@ -339,3 +339,17 @@ def test_the_problem_is_no_larger_than_its_rows(processes):
     prepare(processes, BY_CLASS)
     assert sorted(p.name for p in Path(processes / "problem").iterdir()) == [
         "carried.parquet", "numbers.npy", "problem.json", "target.npy", "weight.npy"]
+
+
+def test_which_file_is_listed_under_which_class_is_part_of_the_fingerprint(tmp_path):
+    for i, name in enumerate("abc"):
+        write(tmp_path, f"{name}.parquet", events(i))
+    first = LabelledTable.model_validate({"path": {"q": ["a.parquet", "b.parquet"], "t": "c.parquet"}})
+    other = LabelledTable.model_validate({"path": {"q": "a.parquet", "t": ["b.parquet", "c.parquet"]}})
+    assert table.fingerprint(first, tmp_path, 3) != table.fingerprint(other, tmp_path, 3)
+
+
+def test_a_class_that_a_cut_takes_out_is_no_class(tmp_path):
+    write(tmp_path, "a.parquet", events(label=np.array(["x", "y", "z"])[np.arange(N) % 3]))
+    problem = prepare(tmp_path, {"path": "a.parquet", "target": "label", "cut": "label != 'y'", "features": ["pt", "eta"]})
+    assert problem.schema.classes == ("x", "z") and sum(problem.facts().rows.values()) == pytest.approx(2 * N / 3, abs=1)

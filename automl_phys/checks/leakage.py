@@ -124,12 +124,13 @@ def duplicates(train: Rows, test: Rows) -> float:
 
 
 def hashes(rows: Rows) -> Array:
-    """A 64-bit number for each row: multiply-add over the bits of its features, with odd random factors."""
+    """A 64-bit number for each row: multiply-add over the bits of its features, pixels and counts of words among them,
+    with odd random factors."""
     import numpy as np
 
     found = [np.empty(0, np.uint64)]
     for block in rows.blocks():
-        bits = np.concatenate([np.ascontiguousarray(block.numbers).view(np.uint32),
+        bits = np.concatenate([np.ascontiguousarray(block.columns).view(np.uint32),
                                np.ascontiguousarray(block.categories).view(np.uint32)], axis=1)
         mixed = np.zeros(len(bits), np.uint64)
         factors = np.random.default_rng(0).integers(0, 2**63, bits.shape[1], np.uint64)

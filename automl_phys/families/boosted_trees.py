@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import binned
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params, to_json
@@ -49,7 +49,7 @@ CROSSING = 0.1
 
 
 def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table")
+    return only_kind(facts, *COLUMNS)
 
 
 def memory_mb(facts: Facts) -> int:
@@ -58,7 +58,7 @@ def memory_mb(facts: Facts) -> int:
     rows, judged = facts.rows.get("train", 0), facts.rows.get("valid", 0)
     numbers = facts.sizes["numbers"]
     ratios = numbers * (numbers - 1) // 2 if _offers_ratios(facts) else 0
-    columns = numbers + facts.sizes.get("categories", 0) + ratios
+    columns = numbers + facts.sizes.get("categories", 0) + facts.sizes.get("columns", 0) + ratios
     outputs = 1 if facts.sizes.get("targets", 0) else facts.sizes["outputs"]
     floats = min(rows * columns, binned.SMALL_CELLS) * 8
     return 450 + round((floats + (rows + judged) * (columns + 16 + outputs * 40)) / 1e6)
@@ -110,10 +110,10 @@ class Ratios:
     offsets: list[float] = field(default_factory=list)
 
     def matrix(self, rows: Rows) -> Array:
-        """Numbers, category codes and ratios side by side: float32 (n, d + c + pairs)."""
+        """Columns, category codes and ratios side by side: float32 (n, d + c + pairs)."""
         import numpy as np
 
-        blocks: list[Any] = [rows.numbers, rows.categories.astype(np.float32)]
+        blocks: list[Any] = [rows.columns, rows.categories.astype(np.float32)]
         if self.pairs:
             logs = np.log(np.maximum(rows.numbers, 0) + np.asarray(self.offsets, dtype=np.float32))
             above, below = np.asarray(self.pairs).T
@@ -288,8 +288,8 @@ def _judged(fitted: BoostedTrees, valid: Rows, least: Array) -> Scale:
 
 def _datasets(problem: TableProblem, ratios: Ratios, job: Job) -> tuple[Any, Any]:
     """The bins of train and validation rows; of a whole problem's many rows they are shared by the trials of a run."""
-    n_numbers = problem.train.numbers.shape[1]
-    categorical = range(n_numbers, n_numbers + len(problem.schema.levels))
+    n_columns = problem.train.take(slice(0, 1)).columns.shape[1]
+    categorical = range(n_columns, n_columns + len(problem.schema.levels))
     kind = "ratios" if ratios.pairs else "plain"
     files = [None if problem.variation else RunDir(Path(job.run_dir)).binned / f"{kind}-{part}.bin"
              for part in ("train", "valid")]

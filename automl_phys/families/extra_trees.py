@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -32,14 +32,15 @@ LEAST_SIGMA = 1e-4
 
 
 def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table")
+    return only_kind(facts, *COLUMNS)
 
 
 def memory_mb(facts: Facts) -> int:
     """The interpreter with scikit-learn, the rows, and 300 trees of up to two nodes for each leaf's worth of rows."""
     rows = min(MOST_ROWS, facts.rows.get("train", 0))
     nodes = 300 * 2 * rows / 4
-    return 400 + round((rows * facts.sizes["numbers"] * 4 + nodes * (64 + 8 * facts.sizes["outputs"])) / 1e6)
+    columns = facts.sizes["numbers"] + facts.sizes.get("columns", 0)
+    return 400 + round((rows * columns * 4 + nodes * (64 + 8 * facts.sizes["outputs"])) / 1e6)
 
 
 def space(facts: Facts) -> dict[str, Range]:
@@ -204,4 +205,4 @@ def _leaf_values(tree: Any, amounts: bool) -> Array:
 def _matrix(rows: Rows) -> Array:
     import numpy as np
 
-    return np.hstack([rows.numbers, rows.categories.astype(np.float32)]) if rows.categories.shape[1] else rows.numbers
+    return np.hstack([rows.columns, rows.categories.astype(np.float32)]) if rows.categories.shape[1] else rows.columns

@@ -1,18 +1,18 @@
 """Family ``linear``: logistic and softmax regression of classes, least squares of amounts; L1, L2 or elastic net.
 
-Numbers are standardised with weighted train statistics, categories one-hot encoded. Classes are fitted with
+Columns are standardised with weighted train statistics, categories one-hot encoded. Classes are fitted with
 scikit-learn, on at most ``MOST_ROWS`` rows taken evenly: a linear model has learned by then what it can. Amounts are
 fitted on all rows, whose sums of products are taken in one pass. The saved model is its coefficients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -33,14 +33,15 @@ LEAST_SIGMA = 1e-4
 
 
 def skip(facts: Facts) -> str | None:
-    """Linear models take any table."""
-    return only_kind(facts, "table")
+    """Linear models take any table, the pixels of images and the counts of words as columns."""
+    return only_kind(facts, *COLUMNS)
 
 
 def memory_mb(facts: Facts) -> int:
     """The interpreter with scikit-learn, the standardised copy in double precision and the solver's workspace."""
     rows = BLOCK_ROWS if facts.sizes.get("targets", 0) else MOST_ROWS
-    cells = min(rows, facts.rows.get("train", 0)) * (facts.sizes["numbers"] + facts.sizes.get("levels", 0) + 1)
+    columns = facts.sizes["numbers"] + facts.sizes.get("levels", 0) + facts.sizes.get("columns", 0) + 1
+    cells = min(rows, facts.rows.get("train", 0)) * columns
     return 400 + round(cells * 8 * 3 / 1e6)
 
 
@@ -140,7 +141,7 @@ def _fit_amounts(problem: TableProblem, params: Params, job: Job) -> Linear:
     train = problem.train
     centre, scale = _standard(train)
     level_counts = np.array([len(levels) for levels in problem.schema.levels.values()], dtype=np.int64)
-    middle, spread = _moments(train.target, train.fit_weight)
+    middle, spread = _moments(train, lambda rows: rows.target)
     spread = np.where(spread > 0, spread, 1.0)
     width, targets = len(centre) + int(level_counts.sum()) + 1, train.target.shape[1]
     products, sums, squares, total = np.zeros((width, width)), np.zeros((width, targets)), np.zeros(targets), 0.0
@@ -194,21 +195,21 @@ def _solve(products: Array, sums: Array, params: Params, seed: int) -> tuple[Arr
 
 
 def _standard(train: Rows) -> tuple[Array, Array]:
-    """Weighted mean and standard deviation (d,) of the numbers; 1 for a constant one."""
+    """Weighted mean and standard deviation (d,) of the columns; 1 for a constant one."""
     import numpy as np
 
-    centre, scale = _moments(train.numbers, train.fit_weight)
+    centre, scale = _moments(train, lambda rows: rows.columns)
     return centre, np.where(scale > 0, scale, 1.0)
 
 
-def _moments(values: Array, weight: Array) -> tuple[Array, Array]:
-    """Weighted mean and standard deviation of each column (n, d), in two passes of blocks."""
+def _moments(train: Rows, values: Callable[[Rows], Array]) -> tuple[Array, Array]:
+    """Weighted mean and standard deviation of each column of ``values`` (n, d), in two passes of blocks."""
     import numpy as np
 
-    blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, len(values), BLOCK_ROWS)]
-    total = sum(weight[rows].sum(dtype=np.float64) for rows in blocks)
-    mean = sum(weight[rows].astype(np.float64) @ values[rows] for rows in blocks) / total
-    variance = sum(weight[rows].astype(np.float64) @ (values[rows] - mean) ** 2 for rows in blocks) / total
+    weighed = [(rows.fit_weight.astype(np.float64), rows) for rows in train.blocks(BLOCK_ROWS)]
+    total = sum(weight.sum() for weight, _ in weighed)
+    mean = sum(weight @ values(rows) for weight, rows in weighed) / total
+    variance = sum(weight @ (values(rows) - mean) ** 2 for weight, rows in weighed) / total
     return mean, np.sqrt(variance)
 
 
@@ -225,10 +226,10 @@ def _estimator(params: Params, seed: int) -> Any:
 
 
 def _columns(rows: Rows, centre: Array, scale: Array, level_counts: Array) -> Array:
-    """Standardised numbers beside one-hot categories (code 0, a value not seen in training, is all zeros)."""
+    """Standardised columns beside one-hot categories (code 0, a value not seen in training, is all zeros)."""
     import numpy as np
 
-    blocks = [(rows.numbers - centre) / scale]
+    blocks = [(rows.columns - centre) / scale]
     for column, count in enumerate(level_counts):
         blocks.append(rows.categories[:, [column]] == np.arange(1, count + 1))
     return np.hstack(blocks)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from automl_phys.contracts import Facts, Fitted, Range, only_kind
 from automl_phys.trials import Job, Watch
@@ -124,69 +124,29 @@ def load(folder: Path) -> Fitted:
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
     """Minimise the weighted loss with AdamW, stopped early on the weighted validation loss."""
-    import numpy as np
-
     from automl_phys import keras_fit
 
     keras = keras_fit.load_keras()
-    from automl_phys import heads
-    from automl_phys.layers import MeanProbability
+    from automl_phys import supervised
 
     keras.utils.set_random_seed(job.seed % 2**32)
     values: Any = dict(params)
     encoder = _encoder(str(values["numbers"]), problem.train)
     level_counts = [len(levels) for levels in problem.schema.levels.values()]
-    n_classes, n_targets = len(problem.schema.classes), len(problem.schema.target)
-    kind = "" if n_classes else str(values["loss"])
-    network = _network(values, encoder.output_shape[-1], level_counts, n_classes or n_targets * heads.OUTPUTS[kind])
-    unit = heads.Unit(*_unit(problem.train)) if kind else None
-
-    def batch(rows: Rows, weight: Array) -> keras_fit.Batch:
-        if unit is None:
-            target = _one_hot(rows, n_classes)
-        else:
-            target = ((rows.target - unit.centre) / unit.width).astype(np.float32)
-        return keras_fit.Batch(_inputs(rows), target, weight, encode)
+    aim = supervised.aim(problem, values)
+    network = _network(values, encoder.output_shape[-1], level_counts, aim.outputs)
 
     def encode(inputs: tuple[Array, ...]) -> tuple[Array, ...]:
         return (keras_fit.predict(encoder, inputs[:1]), *inputs[1:])
 
-    training = keras_fit.Training(
-        epochs=values["epochs"], batch_size=values["batch_size"], learning_rate=values["learning_rate"],
-        schedule=values["schedule"], weight_decay=values["weight_decay"], patience=max(8, values["epochs"] // 3),
-        stop_after=job.steps)
-    head = heads.classes(values["label_smoothing"]) if unit is None else heads.amounts(kind, unit)
-    course = keras_fit.fit(network, head, batch(problem.train, problem.train.fit_weight),
-                           batch(problem.valid, problem.valid.weight), training, job.seed, watch)
+    course = supervised.train(network, aim, problem, _inputs, values, job, watch, encode)
     raw = [keras.Input(shape=i.shape[1:], dtype=i.dtype, name=i.name) for i in (*encoder.inputs, *network.inputs[1:])]
-    last = MeanProbability(name="probability") if unit is None else heads.Amounts(kind, name="amounts")
-    fitted = Mlp(keras.Model(raw, last(network([encoder(raw[0]), *raw[1:]]))), course.best_epoch, course.history)
-    if unit is not None:
-        last.state(unit, unit.width)
-        if kind not in {"gaussian", "quantile"}:  # nothing is said of the uncertainty: validation rows tell it
-            residual = (fitted.predict(problem.valid)[..., 0] - problem.valid.target).astype(np.float64)
-            sigma = np.sqrt(np.average(residual**2, axis=0, weights=problem.valid.fit_weight))
-            last.state(unit, np.maximum(sigma, heads.LEAST_SIGMA * unit.width))
-    return fitted
-
-
-def _unit(train: Rows) -> tuple[Array, Array]:
-    """Weighted mean and standard deviation (t,) of the targets, float32; 1 for a constant one."""
-    import numpy as np
-
-    centre = np.average(train.target, axis=0, weights=train.fit_weight)
-    width = np.sqrt(np.average((train.target - centre) ** 2, axis=0, weights=train.fit_weight))
-    return centre.astype(np.float32), np.where(width > 0, width, 1.0).astype(np.float32)
+    model = supervised.finished(raw, network([encoder(raw[0]), *raw[1:]]), aim, problem, _inputs)
+    return Mlp(model, course.best_epoch, course.history)
 
 
 def _inputs(rows: Rows) -> tuple[Array, ...]:
     return (rows.numbers, rows.categories) if rows.categories.shape[1] else (rows.numbers,)
-
-
-def _one_hot(rows: Rows, classes: int) -> Array:
-    import numpy as np
-
-    return cast(Array, np.eye(classes, dtype=np.float32)[rows.target])
 
 
 def _encoder(kind: str, train: Rows) -> Any:

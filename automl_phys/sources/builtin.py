@@ -1,9 +1,10 @@
-"""Source ``builtin``: data sets that ship with automl-phys (``jets``), are made here (``blobs``, ``cloud``), or come
-with scikit-learn.
+"""Source ``builtin``: data sets that ship with automl-phys (``jets``, ``jet_images``), are made here (``blobs``,
+``cloud``), or come with scikit-learn.
 
 Takes a data set's name where other sources take a path. Feature names have no blanks and slashes; the classes of
-scikit-learn's sets stand by name in the column ``target``, of ``diabetes`` the progression of the disease. What the
-jets are is told in ``automl_phys/data/README.md``.
+scikit-learn's sets stand by name in the column ``target``, of ``diabetes`` the progression of the disease.
+``digit_images`` are the ``digits`` with an image of 8 × 8 ``pixels``, from 0 to 16, in place of 64 numbers. What the
+jets and their images are is told in ``automl_phys/data/README.md``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl_phys import registry
 from automl_phys.contracts import Header, Location
 from automl_phys.errors import DataError, Mistake
-from automl_phys.registry import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 SUFFIXES = ()
 INSIDE = ""
 
-NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digits", "iris", "jets", "wine")
+NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "iris", "jet_images", "jets", "wine")
 
 JETS = Path(__file__).parent.parent / "data" / "jets.parquet"
+JET_IMAGES = Path(__file__).parent.parent / "data" / "jet_images.npz"
+"""Too large to be kept in memory as ``jets`` are: read as other files of its format."""
 
 DIMENSIONS = 8
 
@@ -39,14 +42,22 @@ CLOUD_POINTS = 2000
 
 def peek(location: Location) -> Header:
     """Columns and rows of the data set called ``location.path.name``. Raises DataError (``no-such-dataset``)."""
+    from automl_phys import arrow_kinds
+
+    if location.path.name == "jet_images":
+        return registry.load("sources", "npz").peek(Location(JET_IMAGES))
     table = _table(location.path.name)
-    kinds = {"string": "text", "large_string": "text"}
-    return Header({field.name: kinds.get(str(field.type), "number") for field in table.schema}, table.num_rows)
+    return arrow_kinds.header(table.schema, table.num_rows)
 
 
 def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
     """The named columns, at most ``chunk_rows`` rows at a time. Raises DataError (``no-such-dataset``)."""
-    table = _table(location.path.name).select(list(columns))
+    from automl_phys import arrow_kinds
+
+    if location.path.name == "jet_images":
+        yield from registry.load("sources", "npz").read(Location(JET_IMAGES), columns, chunk_rows)
+        return
+    table = arrow_kinds.plain(_table(location.path.name).select(list(columns)))
     for start in range(0, table.num_rows, chunk_rows):
         yield table.slice(start, chunk_rows)
 
@@ -54,13 +65,14 @@ def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterato
 @cache
 def _table(name: str) -> pa.Table:
     if name not in NAMES:
-        text = f"There is no built-in data set '{name}'.{did_you_mean(name, NAMES)}"
+        text = f"There is no built-in data set '{name}'.{registry.did_you_mean(name, NAMES)}"
         raise DataError(Mistake("no-such-dataset", text, f"Choose one of {', '.join(NAMES)}."))
     if name == "jets":
         from pyarrow.parquet import read_table
 
         return read_table(JETS)
-    return {"blobs": _blobs, "cloud": _cloud}.get(name, partial(_from_sklearn, name))()
+    made = {"blobs": _blobs, "cloud": _cloud, "digit_images": _digit_images}
+    return made.get(name, partial(_from_sklearn, name))()
 
 
 def _blobs() -> pa.Table:
@@ -95,6 +107,17 @@ def _points(points: NDArray[np.float64]) -> pa.Table:
     import pyarrow as pa
 
     return pa.table({f"x{j + 1}": column.astype("float32") for j, column in enumerate(points.T)})
+
+
+def _digit_images() -> pa.Table:
+    """1797 digits in rows of pixels; ``pixels`` lists rows of lists, as arrow knows no shapes."""
+    import pyarrow as pa
+    from sklearn import datasets
+
+    bunch = datasets.load_digits()
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(bunch.images.astype("uint8").reshape(-1)), bunch.images.shape[2])
+    pixels = pa.FixedSizeListArray.from_arrays(rows, bunch.images.shape[1])
+    return pa.table({"pixels": pixels, "target": _from_sklearn("digits")["target"]})
 
 
 def _from_sklearn(name: str) -> pa.Table:

@@ -40,7 +40,7 @@ def peek(location: Location) -> Header:
 
 
 def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
-    """The named columns in the file's order of rows, at most ``chunk_rows`` at a time.
+    """The named columns in the file's order of rows, at most ``chunk_rows`` at a time; arrays of several axes as lists.
 
     Raises DataError (``unreadable-file``, ``old-feather``).
     """
@@ -54,7 +54,8 @@ def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterato
             batch.validate(full=True)
             for start in range(0, batch.num_rows, chunk_rows):
                 rows = pa.Table.from_batches([batch.slice(start, chunk_rows)])
-                yield rows.cast(pa.schema([(field.name, _usual(field.type)) for field in rows.schema]))
+                usual = pa.schema([(field.name, _usual(field.type)) for field in rows.schema])
+                yield arrow_kinds.plain(rows.cast(usual))
 
 
 def _usual(arrow_type: pa.DataType) -> pa.DataType:

@@ -30,7 +30,7 @@ def peek(location: Location) -> Header:
 
 
 def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
-    """The named columns in the file's order of rows, at most ``chunk_rows`` at a time.
+    """The named columns in the file's order of rows, at most ``chunk_rows`` at a time; arrays of several axes as lists.
 
     Raises DataError (``unreadable-file``).
     """
@@ -39,7 +39,7 @@ def read(location: Location, columns: Sequence[str], chunk_rows: int) -> Iterato
 
     with _named_errors(location.path), ParquetFile(location.path, memory_map=True) as file:
         for batch in file.iter_batches(chunk_rows, columns=list(columns)):
-            yield pa.Table.from_batches([batch])
+            yield arrow_kinds.plain(pa.Table.from_batches([batch]))
 
 
 @contextmanager

@@ -89,8 +89,12 @@ def _kind(branch: Any) -> tuple[str, tuple[int, ...]]:
     if told in {"std::string", "string", "char*", "TString"}:
         return "text", ()
     if not rest:
-        inner = _element(told)
-        return ("list", ()) if inner else ("flag" if word == "bool" else "number" if word in NUMBERS else "other", ())
+        inner, shape = _array(told)
+        if shape:
+            return ("list", shape) if inner in NUMBERS or inner == "bool" else ("other", ())
+        if _element(told):
+            return "list", ()
+        return "flag" if word == "bool" else "number" if word in NUMBERS else "other", ()
     if word not in NUMBERS and word != "bool":
         return "other", ()
     sizes = told[len(word):].strip().strip("[]").split("][")
@@ -115,6 +119,18 @@ NUMBERS = frozenset(
      "unsigned int", "long", "unsigned long", "long long", "unsigned long long"}
     | {f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)}
     | {f"std::{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)})
+
+
+def _array(told: str) -> tuple[str, tuple[int, ...]]:
+    """What an array of an RNTuple holds, and its shape: 2 × 3 numbers are ``std::array<std::array<float,3>,2>``."""
+    start, shape = "std::array<", []
+    while told.startswith(start) and told.endswith(">"):
+        told, _, size = told.removeprefix(start).removesuffix(">").rpartition(",")
+        if not size.strip().isdigit():
+            return "", ()
+        shape.append(int(size))
+        told = told.strip()
+    return told, tuple(shape)
 
 
 def _element(told: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from automl_phys.values import Array
 
 DEFAULT_FAMILIES = ("linear", "boosted_trees", "extra_trees", "mlp")
+FAMILIES_OF_IMAGES = ("linear", "boosted_trees", "cnn")
 DEFAULT_OBJECTIVE = "log_loss"
 BASELINE = "linear"
 EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
@@ -39,8 +40,8 @@ class Options(Section):
 
 
 def families(options: Options, asked: Sequence[str]) -> Sequence[str]:
-    """The families asked for, or all that can classify a table."""
-    return asked or DEFAULT_FAMILIES
+    """The families asked for, or all that can classify a table, or images."""
+    return asked or (FAMILIES_OF_IMAGES if options.data.images else DEFAULT_FAMILIES)
 
 
 def refuse(objective: str, facts: Facts) -> Mistake | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from automl_phys.values import Array
 
 DEFAULT_FAMILIES = ("linear", "boosted_trees", "extra_trees", "mlp")
+FAMILIES_OF_IMAGES = ("linear", "boosted_trees", "cnn")
 DEFAULT_OBJECTIVE = "rmse"
 BASELINE = "linear"
 EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
@@ -35,7 +36,7 @@ EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
 REPLICAS = 0
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_AMOUNTS)
 
-WITH_LOSS = ("boosted_trees", "mlp")
+WITH_LOSS = ("boosted_trees", "cnn", "mlp")
 """Families that can minimise several losses."""
 MOST_COMPARED = 20_000
 """Rows for which the winner's uncertainties are compared with those of models that had not seen them."""
@@ -69,7 +70,7 @@ class Options(Section):
 
 def families(options: Options, asked: Sequence[str]) -> Sequence[str]:
     """The families asked for, or all that can predict amounts of a table."""
-    return asked or DEFAULT_FAMILIES
+    return asked or (FAMILIES_OF_IMAGES if options.data.images else DEFAULT_FAMILIES)
 
 
 def refuse(objective: str, facts: Facts) -> Mistake | None:
@@ -82,7 +83,7 @@ def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
     loss = options.regress.loss
     if loss is None:
         return {}
-    return {family: {"loss": loss} for family in WITH_LOSS if loss != "gaussian" or family == "mlp"}
+    return {family: {"loss": loss} for family in WITH_LOSS if loss != "gaussian" or family != "boosted_trees"}
 
 
 def look(options: Options, folder: Path, seed: int) -> Facts:
