@@ -20,33 +20,53 @@ from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.ranking import Floats
 
 BINS = 40
-EACH = 8
-"""One in so many bins has a number on the axis of a matrix."""
+FEWEST_BINS = 10
+"""Of predicted against true, however few the rows."""
+MOST_TICKS = 7
+"""Numbers on an axis of predicted against true."""
+CERTAIN = 2
+"""Times its error that a column of signed weights must add up to, to be shown."""
 GROUPS = 12
 """Bins of equal weight of the true value, in which bias and resolution are shown."""
 FEWEST = 20
-"""Rows that a bin needs to have a resolution."""
+"""Rows that a bin needs to have a resolution, or a column of predicted against true on average."""
 REPLICATES = 100
 
 
 def predicted_against_true(one: Judged, name: str) -> Figure:
     """Where rows of a true value are predicted, as shares of each column, high values on top.
 
-    The outermost 0.5 % of the true values are left out; predictions beyond are in the outermost cells.
+    The outermost 0.5 % of the true values are left out; predictions beyond are in the outermost cells. A column is
+    empty where signed weights all but cancel: shares of next to nothing would outshine the rest.
     """
     truth, value = one.target[:, 0], one.value[:, 0]
-    low, high = np.quantile(truth, (0.005, 0.995))
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    low, high = (float(x) for x in np.quantile(truth, (0.005, 0.995)))
+    middles, ticks = _round_bins(low, high if high > low else low + 1, len(truth))
+    half = (middles[1] - middles[0]) / 2
+    edges = np.append(middles - half, middles[-1] + half)
     cells, _, _ = np.histogram2d(np.clip(value, edges[0], edges[-1]), truth, (edges, edges), weights=one.weight)
-    sums = cells.sum(axis=0, keepdims=True)
-    shares = np.divide(cells, sums, out=np.zeros_like(cells), where=sums > 0)
-    middles = (edges[1:] + edges[:-1]) / 2
-    ticks = tuple(f"{x:.3g}" if k % EACH == EACH // 2 else "" for k, x in enumerate(middles))
+    sums = cells.sum(axis=0)
+    errors = np.sqrt(np.histogram(truth, edges, weights=one.weight**2)[0])
+    signed = bool((one.weight < 0).any())
+    shares = np.divide(cells, sums, out=np.zeros_like(cells), where=sums > (CERTAIN * errors if signed else 0))
     return Figure(f"predicted-{slug(name)}", f"Predicted against true {name}", "matrix",
                   Axis(f"True {name}", categories=ticks), Axis(f"Predicted {name}", categories=ticks[::-1]),
                   matrix=tuple(_row(row) for row in shares[::-1]),
                   caption="Each column adds up to 1: where the test rows of one true value end up. Right is on "
                           "the rising diagonal.")
+
+
+def _round_bins(low: float, high: float, rows: int) -> tuple[Floats, tuple[str, ...]]:
+    """Middles (k,) of bins that hold ``low`` and ``high``, multiples of a round width, fewer where there are few rows;
+    and what stands under them: some, evenly."""
+    wanted = (high - low) / min(BINS, max(FEWEST_BINS, rows // FEWEST))
+    power = 10.0 ** np.floor(np.log10(wanted))
+    width = next(step * power for step in (1, 2, 5, 10) if step * power >= wanted * (1 - 1e-9))
+    counted = np.arange(np.floor(low / width + 0.5), np.floor(high / width + 0.5) + 1)
+    if len(counted) < 2:
+        counted = np.append(counted, counted[-1] + 1)
+    each = next(step for step in (1, 2, 5, 10, 20) if len(counted) <= MOST_TICKS * step)
+    return counted * width, tuple(f"{k * width + 0.0:.6g}" if k % each == 0 else "" for k in counted)
 
 
 def residuals(judged: Mapping[str, Judged], train: Judged, name: str, note: str) -> Figure:

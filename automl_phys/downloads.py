@@ -14,6 +14,9 @@ from automl_phys import file_hashes, machine
 from automl_phys.errors import DataError, Key, Mistake
 
 KEY: Key = ("data", "url")
+_BROKEN = re.compile(r"IncompleteRead\((\d+) bytes read, (\d+) more expected\)")
+_WHERE = re.compile(r"^HTTPS?Connection\(.*?\): ")
+
 TIMEOUT_S = 60
 """How long a server may be silent."""
 
@@ -35,7 +38,7 @@ def fetch(url: str, sha256: str) -> Path:
         pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent,
                        downloader=downloader)
     except RequestException as error:
-        raise DataError(_failed(url, str(error))) from error
+        raise DataError(_failed(url, _why(error))) from error
     except ValueError as error:  # pooch's word for a wrong hash; the file is gone
         found = re.search(r"[0-9a-f]{64}", str(error).replace(sha256, ""))
         raise DataError(Mistake("wrong-hash", f"What is at {url} is not what the recipe wants: its SHA-256 is "
@@ -48,6 +51,17 @@ def fetch(url: str, sha256: str) -> Path:
                                     "Free some space, or set XDG_CACHE_HOME to a folder with more.", KEY)) from error
         raise DataError(_failed(url, str(error))) from error
     return target
+
+
+def _why(error: BaseException) -> str:
+    """What a failed request says at heart: requests and urllib3 wrap the cause in their own words, several times."""
+    causes = (getattr(error, "reason", None), *error.args)
+    inner = next((cause for cause in causes if isinstance(cause, BaseException)), None)
+    if inner is not None:
+        return _why(inner)
+    if broken := _BROKEN.match(text := str(error)):
+        return f"the connection broke off after {broken[1]} of {int(broken[1]) + int(broken[2])} bytes"
+    return _WHERE.sub("", text).rstrip(".")
 
 
 def _failed(url: str, why: str) -> Mistake:

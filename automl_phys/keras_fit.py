@@ -163,6 +163,11 @@ def load_keras() -> Any:
     with _stderr_closed() if os.environ.get("KERAS_BACKEND") == "tensorflow" else nullcontext():
         import keras
 
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # it warns that functions are traced again, as those of new networks are
+
     if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
         sys.modules["tensorflow"] = None  # type: ignore[assignment]  # the way to make an import fail
         try:
@@ -219,7 +224,7 @@ def predict(network: Any, inputs: Sequence[Array]) -> Array:
     size = min(_at_once(inputs, PREDICT_BATCH), 1 << max(5, (rows - 1).bit_length()))
     if _slowed_by_xla():
         network.jit_compile = False
-    call: Callable[[list[Array]], Any] = lambda block: network.predict_on_batch(_given(block))
+    call: Callable[[Any], Any] = network.predict_on_batch
     if keras.backend.backend() == "jax":
         forward = _forward(json.dumps(network.get_config(), sort_keys=True, default=str))
         state = [v.value for v in network.trainable_variables], [v.value for v in network.non_trainable_variables]
@@ -227,7 +232,7 @@ def predict(network: Any, inputs: Sequence[Array]) -> Array:
     found = []
     for start in range(0, rows, size):
         block = [_padded(array[start:start + size], size) for array in inputs]
-        found.append(np.asarray(call(block), dtype=np.float32)[: rows - start])
+        found.append(np.asarray(call(_given(block)), dtype=np.float32)[: rows - start])
     return np.concatenate(found) if found else np.zeros((0, *network.output_shape[1:]), dtype=np.float32)
 
 
@@ -250,7 +255,7 @@ def _forward(configuration: str) -> Callable[..., Any]:
     network = load_keras().Model.from_config(json.loads(configuration))
 
     def call(trainable: Any, fixed: Any, inputs: Any) -> Any:
-        return network.stateless_call(trainable, fixed, inputs if len(inputs) > 1 else inputs[0], training=False)[0]
+        return network.stateless_call(trainable, fixed, inputs, training=False)[0]
 
     return cast(Callable[..., Any], jax.jit(call))
 
@@ -324,7 +329,7 @@ def _fit_scan(
         return [jnp.asarray(a) for a in batch.inputs], jnp.asarray(batch.target), jnp.asarray(batch.weight)
 
     def call(trainable: Any, fixed: Any, inputs: Any, training: bool) -> Any:
-        return network.stateless_call(trainable, fixed, inputs if len(inputs) > 1 else inputs[0], training=training)
+        return network.stateless_call(trainable, fixed, _given(inputs), training=training)
 
     def batch_loss(trainable: Any, fixed: Any, inputs: Any, target: Any, weight: Any) -> Any:
         outputs, fixed = call(trainable, fixed, inputs, True)
@@ -460,7 +465,7 @@ def _pipeline(batch: Batch, size: int, seed: int) -> Any:
         for tensor, array in zip(made, arrays, strict=True):
             tensor.set_shape((None, *array.shape[1:]))
         *inputs, target, weight = made
-        return tuple(inputs) if len(inputs) > 1 else inputs[0], target, weight
+        return tuple(inputs) if len(inputs) > 1 else inputs[0], target, weight  # a list would be one tensor
 
     rows = tf.data.Dataset.range(len(batch)).shuffle(len(batch), seed=seed % 2**31, reshuffle_each_iteration=True)
     return rows.batch(size).map(shaped).prefetch(PREFETCHED)

@@ -143,10 +143,10 @@ OF_AMOUNTS: dict[str, Measure] = {m.name: m for m in (
     Measure("pull_mean", "Mean of the pull", "minimize", "weighted mean of r / σ; 0 at best", objective=False),
     Measure("pull_width", "Width of the pull", "minimize", "weighted standard deviation of r / σ; 1 at best",
             objective=False),
-    Measure("coverage@", "Coverage of the {} interval", "maximize",
+    Measure("coverage@", "Coverage of the {percent} interval", "maximize",
             "weight of rows whose truth is inside their interval / Σ w", objective=False, points=("0.68", "0.95")),
-    Measure("interval_width@", "Mean width of the {} interval", "minimize", "Σ w (high - low) / Σ w", objective=False,
-            points=("0.68", "0.95")),
+    Measure("interval_width@", "Mean width of the {percent} interval", "minimize", "Σ w (high - low) / Σ w",
+            objective=False, points=("0.68", "0.95")),
 )}
 
 OF_TRANSFER: dict[str, Measure] = {m.name: m for m in (
@@ -180,7 +180,7 @@ def label(name: str) -> str:
     ``rmse/mass`` of the one target."""
     plain, _, against = name.partition("/")
     measure, _ = find(plain)
-    text = measure.label.format(plain.partition("@")[2])
+    text = measure.label.format(point := plain.partition("@")[2], percent=f"{100 * float(point or 0):g} %")
     if not against:
         return text
     return f"{text}, {against}" if measure.name in OF_AMOUNTS else f"{text}, against {against}"

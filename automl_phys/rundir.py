@@ -195,7 +195,7 @@ def disk_error(error: OSError, path: Path) -> RunError:
     """An operating system's refusal as an error with a remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RunError(Mistake("disk-full", f"The disk is full: {path} could not be written.",
-                                "Free some space, or choose another place with --out, then use --resume."))
+                                "Free some space, or choose another place; --resume goes on with a run."))
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return RunError(Mistake("not-writable", f"{path} cannot be written: {error.strerror}.",
                                 "Choose a folder you may write to with --out."))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NewRows", "Rows", "Schema", "TableProblem", "fingerprint", "load", "look", "prepare", "read_new"]
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 """Raised when the same inputs would be stored otherwise than before."""
 
 

@@ -90,7 +90,7 @@ def find(path: str | Sequence[str] | Mapping[str, str | Sequence[str]], folder: 
             name, inside = _inside(one)
             matches = _matches(name, folder)
             if not matches:
-                mistakes.append(_nothing_there(name, folder))
+                mistakes.append(_nothing_there(name, folder, "the recipe's folder" if key else "the current folder"))
             for match in matches:
                 location, source = Location(match, inside), _source(match)
                 if found.get(location, ("", label))[1] != label:
@@ -131,7 +131,7 @@ def _matches(path: str, folder: Path) -> list[Path]:
     return [f for f in matches if f.is_file()] or [f for f in matches if image_files.any_in(f)]
 
 
-def _nothing_there(path: str, folder: Path) -> Mistake:
+def _nothing_there(path: str, folder: Path, base: str) -> Mistake:
     whole = folder / Path(path).expanduser()
     if any(c in path for c in "*?["):
         return Mistake("glob-matches-nothing", f"No file matches {whole}.", "Check the folder and the pattern.")
@@ -139,9 +139,9 @@ def _nothing_there(path: str, folder: Path) -> Mistake:
         return Mistake("missing-file", f"{whole} is a folder.", f"Name its files, e.g. {path.rstrip('/')}/*.parquet.")
     if not whole.parent.is_dir():
         return Mistake("missing-file", f"There is no file {whole}: its folder is not there either.",
-                       "A path is relative to the recipe's folder.")
+                       f"A path is relative to {base}.")
     near = registry.did_you_mean(whole.name, [f.name for f in whole.parent.iterdir()])
-    return Mistake("missing-file", f"There is no file {whole}.{near}", "A path is relative to the recipe's folder.")
+    return Mistake("missing-file", f"There is no file {whole}.{near}", f"A path is relative to {base}.")
 
 
 def _part_of_another(path: Path) -> Mistake:

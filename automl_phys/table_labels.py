@@ -44,22 +44,22 @@ class Classes:
 def classes(
     target: pa.ChunkedArray, data: LabelledTable, kept: NDArray[np.bool_] | None = None
 ) -> tuple[Classes, NDArray[np.int32], list[Mistake]]:
-    """The classes of the rows that are ``kept`` (n,), None for all; the class code of each row (n,), -1 for a row that
-    has none of them; and mistakes.
+    """The classes, the class code of each row (n,) (-1 where there is none), and mistakes.
 
     Mistakes: ``target-missing-values``, ``target-continuous``, ``too-many-classes``, ``unnamed-class``,
     ``empty-class``, ``target-one-class``, ``no-such-class``. The order is that of ``data.classes``, else that of the
-    sorted labels; with two classes the last one is the signal unless the recipe says otherwise.
+    sorted labels; with two classes the last one is the signal unless the recipe says otherwise. Only the rows ``kept``
+    (n,) by a cut, None for all, say which classes there are.
     """
     raw, labels = table_read.texts(target)
-    missing = raw < 0 if kept is None else kept & (raw < 0)
     counts = _counts(raw if kept is None else raw[kept], len(labels))
     present = [label for label, count in zip(labels, counts, strict=True) if count]
     mistakes = []
-    if missing.any():
+    if (missing := among(kept, raw < 0)).any():
         mistakes.append(Mistake(
             "target-missing-values", f"The target '{data.target_column}' has no value in {where(missing)}.",
-            "Remove these rows or fill them in: a row without its class teaches nothing.", ("data", "target")))
+            "Leave these rows out with 'cut', or fill them in: a row without its class teaches nothing.",
+            ("data", "target")))
     too_many = _too_many(present, data.target_column)
     if too_many:
         return Classes((), {}, None), raw, [*mistakes, too_many]
@@ -102,40 +102,61 @@ def label_key(label: object) -> str:
     return {"true": "1", "false": "0"}.get(text, text)
 
 
-def weights(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.float32], list[Mistake]]:
-    """Event weights (n,), and a ``bad-weights`` mistake when they cannot be used. Zero and less are allowed."""
+def weights(
+    column: pa.ChunkedArray, name: str, kept: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float32], list[Mistake]]:
+    """Event weights (n,), and a ``bad-weights`` mistake when they cannot be used. Zero and less are allowed.
+
+    A row that is not ``kept`` (n,) by a cut may be without a weight: it has 0.
+    """
     values: NDArray[np.float32] = column.cast("float32", safe=False).to_numpy()
-    odd = ~np.isfinite(values)
+    unknown = ~np.isfinite(values)
+    odd = among(kept, unknown)
+    if kept is not None and unknown.any():
+        values = np.where(unknown & ~kept, np.float32(0), values)
     key: Key = ("data", "weight")
     mistakes = []
     if odd.any():
         mistakes.append(Mistake("bad-weights", f"The weight '{name}' is missing or not finite in {where(odd)}.",
-                                "Remove these rows, or give them the weight they have.", key))
-    if not mistakes and not values.any():
+                                "Leave these rows out with 'cut', or give them the weight they have.", key))
+    if not mistakes and not among(kept, values != 0).any():
         mistakes.append(Mistake("bad-weights", f"The weight '{name}' is 0 in all rows.", "Give another column.", key))
     return values, mistakes
 
 
-def groups(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int32], list[Mistake]]:
-    """Group codes (n,), and a ``group-missing-values`` mistake where there is none."""
+def groups(
+    column: pa.ChunkedArray, name: str, kept: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int32], list[Mistake]]:
+    """Group codes (n,), and a ``group-missing-values`` mistake where a row that is ``kept`` (n,) has none."""
     codes, _ = table_read.texts(column)
-    if (codes >= 0).all():
+    missing = among(kept, codes < 0)
+    if not missing.any():
         return codes, []
-    return codes, [Mistake("group-missing-values", f"The group '{name}' has no value in {where(codes < 0)}.",
-                           "Fill it in: rows of an unknown group may be on two sides of the split.", ("data", "group"))]
+    return codes, [Mistake("group-missing-values", f"The group '{name}' has no value in {where(missing)}.",
+                           "Leave these rows out with 'cut', or fill it in: rows of an unknown group may be on two "
+                           "sides of the split.", ("data", "group"))]
 
 
-def parts(column: pa.ChunkedArray, name: str) -> tuple[NDArray[np.int8], list[Mistake]]:
-    """The part (n,) that each row's own value names, 0 train, 1 valid, 2 test; ``unknown-part`` for other values."""
+def parts(
+    column: pa.ChunkedArray, name: str, kept: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int8], list[Mistake]]:
+    """The part (n,) that each row's own value names, 0 train, 1 valid, 2 test; ``unknown-part`` for other values of
+    rows that are ``kept`` (n,)."""
     codes, texts = table_read.texts(column)
     known = np.array([PARTS.index(text) if text in PARTS else -1 for text in texts] + [-1], np.int8)
     found = known[codes]  # code -1, no value, picks the last
-    if (found >= 0).all():
+    unknown = among(kept, found < 0)
+    if not unknown.any():
         return found, []
-    odd = [text for text in texts if text not in PARTS]
-    example = f", such as '{odd[0]}'" if odd else ""
-    return found, [Mistake("unknown-part", f"The column '{name}' names no part in {where(found < 0)}{example}.",
+    first = codes[unknown.argmax()]
+    example = f", such as '{texts[first]}'" if first >= 0 else ""
+    return found, [Mistake("unknown-part", f"The column '{name}' names no part in {where(unknown)}{example}.",
                            f"Its values are {', '.join(PARTS)}.", ("data", "split", "by", "column"))]
+
+
+def among(kept: NDArray[np.bool_] | None, odd: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the rows that a cut keeps, None for all, are odd: those that it drops need not be right."""
+    return odd if kept is None else odd & kept
 
 
 def where(odd: NDArray[np.bool_]) -> str:

@@ -16,6 +16,9 @@ Codes: TypeAlias = NDArray[np.integer]
 
 MOST_FOR_QUANTILES = 1_000_000
 
+ROWS_COUNT = 1e-3
+"""How much all rows count beside those of a group's own classes when whole groups are dealt out."""
+
 
 def cut(classes: Codes, shares: Sequence[float], groups: Codes | None, rng: np.random.Generator) -> NDArray[np.int8]:
     """The part (n,), 0 to len(shares) - 1, of each row.
@@ -77,7 +80,8 @@ def _cut_groups(
     """Whole groups to parts: alike groups (same rows of each class) in bulk, the rest one by one, largest first.
 
     The greedy rule is that of scikit-learn's StratifiedGroupKFold in spirit: a group goes where its classes are most
-    wanted, measured by how full of them a part already is.
+    wanted, measured by how full of them a part already is. Where that leaves it open, as with files that hold one range
+    of the target each, it goes to the part that has fewest rows for its share.
     """
     _, of_row = np.unique(groups, return_inverse=True)
     n_groups, n_classes = int(of_row.max()) + 1, int(classes.max()) + 1
@@ -98,7 +102,8 @@ def _cut_groups(
     by_share = np.argsort(-shares, kind="stable")
     shuffled = rng.permutation(rest)
     for group in shuffled[np.argsort(-content[shuffled].sum(1), kind="stable")]:
-        fullness = (held / totals) @ (content[group] / totals) / np.maximum(shares, 1e-12)
+        wanted = (held / totals) @ (content[group] / totals) + ROWS_COUNT * held.sum(1) / content.sum()
+        fullness = wanted / np.maximum(shares, 1e-12)
         best = by_share[np.argmin(fullness[by_share])]
         part[group] = best
         held[best] += content[group]

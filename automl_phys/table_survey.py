@@ -130,13 +130,15 @@ def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Surve
     wanted = dict.fromkeys([*sound.values(), *targets, *([CUT] if CUT in kinds else [])])
     columns, file_rows = table_read.whole(files, list(wanted))
     rows = sum(file_rows)
-    target, found = _target(data, columns, targets)
+    kept, found = _kept(data, columns)
+    mistakes += found
+    target, found = _target(data, columns, targets, kept)
     mistakes += found
     weight = None
     if "weight" in sound:
-        weight, found = table_labels.weights(columns[sound["weight"]], sound["weight"])
+        weight, found = table_labels.weights(columns[sound["weight"]], sound["weight"], kept)
         mistakes += found
-    keys, found = _keys(data, columns, sound, file_rows)
+    keys, found = _keys(data, columns, sound, file_rows, kept)
     mistakes += found
     image = None
     if data.image_column and kinds.get(data.image_column.column) == "list":
@@ -199,45 +201,54 @@ def complete_rows(
 
 # ---------------------------------------------------------------- the columns that decide
 
+def _kept(
+    data: LabelledTable | AmountsTable, columns: pa.Table
+) -> tuple[NDArray[np.bool_] | None, list[Mistake]]:
+    """Which rows (rows,) a cut keeps, None for all. What the others hold is not held against the data."""
+    if CUT not in columns.column_names:
+        return None, []
+    kept: NDArray[np.bool_] = columns[CUT].to_numpy()
+    if kept.any():
+        return kept, []
+    return None, [Mistake("no-rows-left", f"No row passes the cut '{data.cut}'.", "Loosen it.", ("data", "cut"))]
+
+
 def _target(
-    data: LabelledTable | AmountsTable, columns: pa.Table, targets: list[str]
+    data: LabelledTable | AmountsTable, columns: pa.Table, targets: list[str], kept: NDArray[np.bool_] | None
 ) -> tuple[Target, list[Mistake]]:
     rows = columns.num_rows
     none = Classes((), {}, None)
     if isinstance(data, AmountsTable):
         if len(targets) < len(data.targets):
             return Target(data.targets, np.zeros((rows, 1), np.float32), np.zeros(rows, np.int8), none), []
-        values, mistakes = table_amounts.amounts(columns, data)
-        strata = np.zeros(rows, np.int8) if mistakes else table_split.ranges(values[:, 0])
+        values, mistakes = table_amounts.amounts(columns, data, kept)
+        strata = np.zeros(rows, np.int8)
+        if not mistakes:
+            used = slice(None) if kept is None else kept
+            strata[used] = table_split.ranges(values[used, 0])
         return Target(data.targets, values, strata, none), mistakes
     names = (data.target_column,)
     if not targets:
         return Target(names, np.zeros(rows, np.int32), np.zeros(rows, np.int32), none), []
-    kept = columns[CUT].to_numpy() if CUT in columns.column_names else None
-    kept = None if kept is None or not kept.any() else kept  # that no row is left is told elsewhere
     classes, codes, mistakes = table_labels.classes(columns[data.target_column], data, kept)
     return Target(names, codes, codes, classes), mistakes
 
 
 def _keys(
-    data: LabelledTable | AmountsTable, columns: pa.Table, sound: dict[str, str], file_rows: tuple[int, ...]
+    data: LabelledTable | AmountsTable, columns: pa.Table, sound: dict[str, str], file_rows: tuple[int, ...],
+    kept: NDArray[np.bool_] | None,
 ) -> tuple[Keys, list[Mistake]]:
-    groups = parts = time = kept = file = None
+    groups = parts = time = file = None
     mistakes: list[Mistake] = []
     if "group" in sound:
-        groups, found = table_labels.groups(columns[sound["group"]], sound["group"])
+        groups, found = table_labels.groups(columns[sound["group"]], sound["group"], kept)
         mistakes += found
     if "split.by" in sound:
-        parts, found = table_labels.parts(columns[sound["split.by"]], sound["split.by"])
+        parts, found = table_labels.parts(columns[sound["split.by"]], sound["split.by"], kept)
         mistakes += found
     if "time" in sound:
-        time, found = table_amounts.times(columns[sound["time"]], sound["time"])
+        time, found = table_amounts.times(columns[sound["time"]], sound["time"], kept)
         mistakes += found
-    if CUT in columns.column_names:
-        kept = columns[CUT].to_numpy()
-        if not kept.any():
-            mistakes.append(Mistake("no-rows-left", f"No row passes the cut '{data.cut}'.", "Loosen it.",
-                                    ("data", "cut")))
     if data.split.by == "file" or data.split.test_file:
         file = np.repeat(np.arange(len(file_rows), dtype=np.int32), file_rows)
     return Keys(groups, parts, time, kept, file), mistakes
@@ -325,8 +336,9 @@ def _thin(layout: Layout, target: Target) -> list[Mistake]:
             return [Mistake("too-few-rows", f"There are {layout.rows['train']} training rows; {FEWEST_ROWS} are the "
                             "least.", "Give more rows, or a larger share to 'train'.", ("data",))]
         return []
-    names, train = target.classes.names, layout.counts[:-2].sum(0)
-    few = [f"{name} ({n})" for name, n in zip(names, train, strict=True) if n < FEWEST_PER_CLASS]
+    names, train, every = target.classes.names, layout.counts[:-2].sum(0), layout.counts.sum(0)
+    few = [f"{name} ({n})" for name, n, there in zip(names, train, every, strict=True)
+           if n < FEWEST_PER_CLASS and (n or there < FEWEST_PER_CLASS)]  # else its rows are all in other parts
     if few:
         return [Mistake("too-few-rows", f"Too few training rows of class {table_roles.listed(few)}: each needs "
                         f"{FEWEST_PER_CLASS}.", "Give more rows, a larger share to 'train', or leave rare classes out.",
@@ -361,11 +373,11 @@ def _sums(
     found = np.zeros((3, cells))
     for start in range(0, len(parts), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        held = (parts[rows].astype(np.int64) % (slices + 1)) * n_strata + strata[rows]  # -1, not used, comes last
+        of = strata[rows]
+        held = (parts[rows].astype(np.int64) % (slices + 1)) * n_strata + of  # -1, not used, comes last
         w = np.ones(len(held)) if weight is None else weight[rows].astype(np.float64)
-        if strata[rows].min() < 0:
-            there = strata[rows] >= 0
-            held, w = held[there], w[there]
+        if (of < 0).any():
+            held, w = held[of >= 0], w[of >= 0]
         found += np.stack([np.bincount(held, each, cells) for each in (np.ones(len(held)), w, w**2)])
     counts, sums, squares = found.reshape(3, slices + 1, n_strata)
     return counts[:-1].astype(np.int64), sums, squares
@@ -390,16 +402,14 @@ _EFFECTIVE = "Effective rows: (Σw)²/Σw², the unweighted rows that would fluc
 
 def _amounts(seen: Survey, layout: Layout) -> Table:
     used = layout.parts >= 0
-    weight = np.ones(len(used), np.float32) if seen.weight is None else seen.weight
-    w = np.where(used, weight, 0).astype(np.float64)
+    w = np.ones(int(used.sum())) if seen.weight is None else seen.weight[used].astype(np.float64)
     effective = float(w.sum() ** 2 / (w**2).sum())
     rows = []
     for j, name in enumerate(seen.target.names):
-        values = seen.target.values[:, j]
+        values = seen.target.values[used, j]
         mean = float(np.average(values, weights=w))
         spread = float(np.sqrt(max(0.0, np.average((values - mean) ** 2, weights=w))))
-        rows.append((name, int(used.sum()), effective, mean, spread, float(values[used].min()),
-                     float(values[used].max())))
+        rows.append((name, len(values), effective, mean, spread, float(values.min()), float(values.max())))
     return Table("Targets", ("target", "rows", "effective rows", "mean", "standard deviation", "least", "greatest"),
                  tuple(rows), "" if seen.weight is None else _EFFECTIVE)
 

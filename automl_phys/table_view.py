@@ -92,7 +92,9 @@ class View:
             if name in made and used & elements(name, length, True).keys():
                 made |= _taken_apart(name, chunk[name], length)
         for name, text in wanted.items():
-            made[name] = pa.array(expressions.evaluate(expressions.parse(text), made, len(chunk)))
+            formula = expressions.parse(text)
+            made[name] = pa.array(expressions.evaluate(formula, made, len(chunk))) if name == CUT else \
+                expressions.evaluate_column(formula, made, len(chunk))
         return pa.table({name: made[name] for name in columns})
 
     def _formulas_for(self, columns: Sequence[str]) -> dict[str, str]:
@@ -138,6 +140,9 @@ def _no_list(name: str, files: Header, key: Key) -> Mistake:
         lists = [column for column, kind in files.columns.items() if kind == "list"]
         return Mistake("no-such-column", f"There is no column '{name}' in the data.{did_you_mean(name, files.columns)}",
                        f"Columns of lists: {', '.join(lists) or 'none'}.", key)
+    if files.columns[name] == "other":
+        return Mistake("wrong-type", f"Column '{name}' holds a type that is not read, not lists of numbers.",
+                       "Leave it out, or write the file again with lists of plain numbers.", key)
     return Mistake("wrong-type", f"Column '{name}' holds {files.columns[name]}, not lists.",
                    "Leave it out: it is used as it is.", key)
 

@@ -31,6 +31,8 @@ STAGES = 3
 """In which a base is unfrozen gradually, after its head was trained."""
 FALLING = 0.5
 """What the learning rate is multiplied by from stage to stage."""
+HEAD = 3.0
+"""By how much the learning rate of a head on a base that is frozen is above that of the base."""
 SEEN = 20_000
 """About how many rows are shown in a training."""
 
@@ -66,7 +68,8 @@ def space(facts: Facts, kept: bool) -> dict[str, Range]:
         "dropout": Range(low=0.0, high=0.6, text="share of units dropped in the head while training"),
         "label_smoothing": Range(low=0.0, high=0.1, text="share of the target spread over all classes"),
         **(augmentation if facts.kind == "images" else {}),
-        "learning_rate": Range(low=1e-4, high=1e-2, log=True, text="peak learning rate of AdamW"),
+        "learning_rate": Range(low=1e-4, high=1e-2, log=True,
+                               text=f"peak learning rate of AdamW, {HEAD:g} times that while the base is frozen"),
         "schedule": Range(choices=("cosine", "constant"), text="learning rate over the training"),
         "weight_decay": Range(low=1e-4, high=0.3, log=True, text="decoupled weight decay"),
         "batch_size": Range(choices=tuple(sorted({max(8, batch // 2), batch, batch * 2})), text="rows per step"),
@@ -84,10 +87,9 @@ def defaults(facts: Facts, kept: bool) -> tuple[Params, ...]:
     if not kept:
         return plain, {**plain, "learning_rate": 1e-3, "units": 32, "dropout": 0.4}
     if facts.sizes.get("freeze_stated", 0):
-        return ({**plain, "frozen": STATED, "gradual": True},
-                {**plain, "frozen": STATED, "gradual": False, "learning_rate": 1e-3})
-    return ({**plain, "frozen": "all"}, {**plain, "frozen": "none", "gradual": True},
-            {**plain, "frozen": "half", "gradual": False, "learning_rate": 1e-3})
+        return {**plain, "frozen": STATED, "gradual": False}, {**plain, "frozen": STATED, "gradual": True}
+    return ({**plain, "frozen": "all"}, {**plain, "frozen": "none", "gradual": False},
+            {**plain, "frozen": "none", "gradual": True}, {**plain, "frozen": "half", "gradual": False})
 
 
 def _pace(facts: Facts) -> tuple[int, int]:
@@ -199,9 +201,10 @@ def _in_stages(training: _Training, frozen: int, values: dict[str, Any], watch: 
     kept = 0
     for stage, boundary in enumerate(boundaries):
         training.freeze(boundary)
-        some = {**values, "epochs": max(3, values["epochs"] // len(boundaries)),
-                "learning_rate": values["learning_rate"] * FALLING**stage}
+        rate = HEAD if boundary == whole else FALLING ** max(0, stage - 1)
         alone = boundary == whole and training.can_be_computed_once
+        share = 1 if alone else len(boundaries)  # a head alone is cheap
+        some = {**values, "epochs": max(3, values["epochs"] // share), "learning_rate": values["learning_rate"] * rate}
         encode = partial(_computed, training.backbone) if alone else None
         course = train(training.head_alone if alone else training.network, some, _later(watch, len(history)), encode)
         loss = min(step["valid_loss"] for step in course.history)

@@ -21,13 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 DATA = {"builtin": "jet_images", "images": "images", "target": "label", "cut": "label != 'top'"}
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
-                                  "TF_NUM_INTEROP_THREADS")}
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+                         "TF_NUM_INTEROP_THREADS"), "1")
 
 RECIPE = """
 recipe: 1
@@ -116,7 +115,7 @@ def ours(folder: Path, epochs: int) -> list[float]:
     problem = classify.load(folder)
     params, clock = chosen(problem, epochs), Clock()
 
-    def follow(_step: int, _predictions: Any) -> float:
+    def follow(step: int, predictions: Any) -> float:
         clock()
         return 0.0
 
@@ -158,7 +157,6 @@ def build(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
     import numpy as np
 
     layers = keras.layers
-    activation: Callable[[Any], Any]
     hidden = inputs = keras.Input(shape)
     for name in ("rotation", "translation"):
         if params[name]:

@@ -207,7 +207,7 @@ def test_weighted_quantiles_of_any_weights(rows, level):
 
 def test_labels_name_the_target():
     assert measures.label("rmse/mass") == "RMSE, mass"
-    assert measures.label("coverage@0.68") == "Coverage of the 0.68 interval"
+    assert measures.label("coverage@0.68") == "Coverage of the 68 % interval"
     assert measures.label("rejection@0.3/qcd").endswith("against qcd")
 
 

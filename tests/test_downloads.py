@@ -93,14 +93,19 @@ def test_a_wrong_hash_is_named_with_the_one_found(cache):
 
 def test_a_cut_connection_leaves_no_half_file(cache):
     with server(EVENTS[:500], promised=len(EVENTS)) as (url, _):
-        assert refused(url).code in {"download-failed", "wrong-hash"}
+        mistake = refused(url)
+    assert mistake.code == "download-failed"
+    assert mistake.text == (f"{url} could not be downloaded: the connection broke off after 500 of {len(EVENTS)} "
+                            "bytes.")
     assert not kept(cache)
 
 
 def test_what_a_server_refuses_and_one_that_is_not_there_are_named(cache):
     with server(status=404) as (url, _):
         assert "404" in refused(url).text
-    assert refused(url).code == "download-failed", "the server is gone"
+    gone = refused(url)
+    assert gone.code == "download-failed", "the server is gone"
+    assert gone.text.startswith(f"{url} could not be downloaded: Failed to establish a new connection:")
     assert not kept(cache)
 
 

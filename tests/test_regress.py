@@ -10,7 +10,7 @@ import pytest
 from pyarrow import csv, parquet
 from pydantic import ValidationError
 
-from automl_phys import amount_scores, diagnose, measures, recipe, registry, rundir
+from automl_phys import amount_figures, amount_scores, diagnose, measures, recipe, registry, rundir
 from automl_phys.contracts import Candidate, Chosen, Plan, Seen
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Evaluation
@@ -199,6 +199,28 @@ def test_predicted_against_true_rises_to_the_right(single_evaluation):
     assert shown.x.categories == shown.y.categories[::-1]
 
 
+@pytest.mark.parametrize(("low", "high", "rows", "count"), [(20, 216, 8000, 40), (-3e-7, 4e-7, 240, 8), (5, 5, 30, 11)])
+def test_bins_of_predicted_against_true_are_round_and_not_too_many(low, high, rows, count):
+    truth = np.linspace(low, high, rows)
+    predictions = np.stack([truth, np.ones(rows)], axis=1)[:, None]
+    one = amount_scores.judge(truth[:, None].astype(np.float32), np.ones(rows, np.float32), predictions)
+    shown = amount_figures.predicted_against_true(one, "mass")
+    assert len(shown.matrix) == len(shown.matrix[0]) == len(shown.x.categories) == count
+    told = [float(text) for text in shown.x.categories if text]
+    assert 2 <= len(told) <= 7 and np.allclose(np.diff(told), told[1] - told[0])
+    assert np.argmax(np.array(shown.matrix)[::-1].sum(axis=1) > 0) == np.argmax(np.array(shown.matrix).sum(axis=0) > 0)
+
+
+def test_a_column_whose_signed_weights_cancel_is_empty():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 10, 2000).astype(np.float32)
+    weight = np.where((truth > 5) & (rng.random(2000) < 0.49), -1, 1).astype(np.float32)
+    predictions = np.stack([truth + rng.normal(0, 2, 2000), np.ones(2000)], axis=1)[:, None]
+    shown = amount_figures.predicted_against_true(amount_scores.judge(truth[:, None], weight, predictions), "mass")
+    cells = np.array(shown.matrix)
+    assert abs(cells).max() < 1 and cells[:, :len(cells) // 2 - 1].sum(axis=0) == pytest.approx(1)
+
+
 def test_resolution_and_bias_in_bins_are_those_of_the_model(single_evaluation):
     points = {s.name: s for s in figure(single_evaluation, "resolution-mass").series}
     assert np.mean(points["mlp"].y) == pytest.approx(2, rel=0.15)
@@ -217,13 +239,14 @@ def test_pulls_are_drawn_beside_the_standard_normal(single_evaluation):
     assert np.mean(((np.array(pulls.y) - expected) / error) ** 2) < 2
 
 
-def test_tables_tell_targets_bins_and_intervals(evaluation):
+def test_tables_tell_targets_bins_and_intervals(evaluation, single_evaluation):
     shown = {t.title: t for t in evaluation.tables}
     assert [row[0] for row in shown["By target"].rows] == ["mass", "p/x"]
     assert len(shown["In bins of the true mass"].rows) == 12
     assert [row[:2] for row in shown["Prediction intervals"].rows] == [
         ("68%", "mass"), ("68%", "p/x"), ("95%", "mass"), ("95%", "p/x")]
     assert [row[0] for row in shown["Leaderboard"].rows] == ["mlp", "linear baseline"]
+    assert "By target" not in {t.title for t in single_evaluation.tables}, "the metrics tell it already"
 
 
 def test_a_feature_that_is_not_used_is_not_important(evaluation):
@@ -265,7 +288,7 @@ def test_a_loss_pins_those_families_that_know_it():
         return regress.overrides(options)
 
     assert pinned({}) == {}
-    assert pinned({"loss": "huber"}) == {"boosted_trees": {"loss": "huber"}, "mlp": {"loss": "huber"}}
+    assert pinned({"loss": "huber"}) == {family: {"loss": "huber"} for family in ("boosted_trees", "cnn", "mlp")}
     for loss in ("squared", "absolute", "huber", "quantile", "gaussian"):
         for family in pinned({"loss": loss}):
             assert loss in registry.load("families", family).space(regress.EXAMPLE)["loss"].choices
@@ -353,8 +376,13 @@ def test_few_test_rows_are_told(tmp_path):
 def test_intervals_that_hold_too_little_are_told(problem):
     found = outcome("miscalibrated", problem, judged(problem, model, calibrated=lambda rows: model(rows) * [1, 3]))
     assert found.outcome == "tip"
-    assert "68% intervals of mass hold" in found.text
-    assert "Width of the pull" not in found.text
+    assert "68% intervals of mass hold" in found.text and "differ from those" in found.text
+    assert "Width of the pull" not in found.text and "safe side" not in found.text
+
+
+def test_intervals_that_hold_too_much_are_told_to_be_safe(problem):
+    found = outcome("miscalibrated", problem, judged(problem, model, calibrated=lambda rows: model(rows) * [1, 1 / 3]))
+    assert found.outcome == "tip" and "wider than they need be" in found.text and "differ from those" not in found.text
 
 
 def test_uncertainties_that_are_too_small_are_told_though_the_intervals_are_right(problem):

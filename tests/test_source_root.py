@@ -64,13 +64,21 @@ def test_what_was_written_is_read(tree, chunk_rows):
 
 
 def test_an_rntuple_is_read(tmp_path):
-    made = {"pt": np.arange(7.0), "name": ["a", "bc", "", "d", "e", "f", "g"]}
+    made = {"pt": np.arange(7.0), "name": ["a", "bc", "", "d", "e", "f", "g"], "n": np.arange(7) % 3 == 0,
+            "p4": np.arange(28, dtype=np.float32).reshape(7, 4), "image": np.arange(42.0).reshape(7, 2, 3),
+            "jet_pt": ak.unflatten(np.arange(9.0), [0, 2, 1, 3, 0, 0, 3])}
     with uproot.recreate(tmp_path / "new.root") as file:
-        file["events"] = {"pt": made["pt"], "name": ak.Array(made["name"])}
+        file.mkrntuple("events", made | {"name": ak.Array(made["name"])})
     location = Location(tmp_path / "new.root")
-    assert source().peek(location).columns == {"pt": "number", "name": "text"}
-    table = whole(location, ["pt", "name"], 3)
+    header = source().peek(location)
+    assert header.columns == {"pt": "number", "name": "text", "n": "flag", "p4": "list", "image": "list",
+                              "jet_pt": "list"}
+    assert header.shapes == {"p4": (4,), "image": (2, 3)}
+    table = whole(location, list(made), 3)
     assert table["pt"].to_pylist() == made["pt"].tolist() and table["name"].to_pylist() == made["name"]
+    assert table["n"].to_pylist() == made["n"].tolist() and table["jet_pt"].to_pylist() == ak.to_list(made["jet_pt"])
+    assert np.array_equal(table["p4"].to_pylist(), made["p4"])
+    assert np.array_equal(table["image"].to_pylist(), made["image"].reshape(7, 6))
 
 
 @pytest.mark.parametrize(("inside", "code"), [("event", "no-such-tree"), ("counts", "not-a-tree")])

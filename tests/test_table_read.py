@@ -119,6 +119,13 @@ def test_a_parquet_file_damaged_in_the_middle_is_unreadable(folder):
     assert code(folder, "noise.parquet") == ["unreadable-file"]
 
 
+def test_a_parquet_file_with_a_damaged_name_is_unreadable(folder):
+    path = folder / "named.parquet"
+    pq.write_table(pa.table({"a name": np.arange(9.0)}), path)
+    path.write_bytes(path.read_bytes().replace(b"a name", b"a nam\xd1"))
+    assert code(folder, "named.parquet") == ["unreadable-file"]
+
+
 @pytest.mark.parametrize(("text", "expected"), [
     ("a,b\n", "empty-file"), ("a,b\n1,2\n3\n", "unreadable-file"), ("a,a\n1,2\n", "duplicate-columns")])
 def test_text_files_with_a_fault_are_named(folder, text, expected):

@@ -38,6 +38,16 @@ def mistakes(folder, options):
     return [(m.code, m.key) for m in caught.value.mistakes], caught.value.mistakes[0].text
 
 
+def mistakes_of(folder, options):
+    with pytest.raises(DataError) as caught:
+        table.prepare(LabelledTable.model_validate(options), folder, folder / "refused", 3)
+    return [m.code for m in caught.value.mistakes]
+
+
+def table_of(data, folder):
+    return table.prepare(data, folder, folder / "problem", 3)
+
+
 def of(problem, part, name):
     return problem.carried(part)[name].to_numpy()
 
@@ -92,6 +102,48 @@ def test_a_cut_keeps_rows_and_says_how_many(processes):
                    for seed, made in enumerate(every))
     assert kept == expected
     assert f"The cut leaves {expected} of {3 * N} rows." in problem.facts().notes
+
+
+def test_what_a_cut_drops_is_not_held_against_the_data(processes):
+    """A row without a weight, a class or a group can be left out by a cut, and so can a class."""
+    rng = np.random.default_rng(0)
+    made = events(label=pa.array([None if i == 3 else ["qcd", "top", "w"][i % 3] for i in range(N)]),
+                  mass=rng.normal(100, 10, N), fold=[["train", "valid", "test"][i // 3 % 3] for i in range(N)],
+                  good=np.arange(N) % 50 > 4)
+    for j, name in enumerate(("w", "mass")):
+        made[name][j] = np.nan
+    made["run"], made["fold"][4] = pa.array([None if i == 2 else i // 10 for i in range(N)]), "nowhere"
+    write(processes, "a.parquet", made)
+    options = {"path": "a.parquet", "target": "label", "weight": "w", "features": ["pt", "eta"],
+               "cut": "good and label != 'w'"}
+    for changed in ({"group": "run", "split": {"by": "group"}}, {"split": {"by": {"column": "fold"}}}):
+        problem = prepare(processes, options | changed)
+        assert problem.schema.classes == ("qcd", "top") and set(problem.schema.labels) == {"qcd", "top"}
+        assert sum(problem.facts().rows.values()) == sum(i % 50 > 4 and i % 3 < 2 for i in range(N))
+        assert np.isfinite(problem.train.weight).all() and set(problem.train.target) == {0, 1}
+        sums = next(table for table in problem.facts().tables if table.title == "Sums of weights")
+        whole = [sum(made["w"][i] for i in range(N) if i % 3 == k and i not in {0, 3}) for k in (0, 1)]
+        assert [row[:2] for row in sums.rows] == [("qcd", pytest.approx(whole[0], rel=1e-5)),
+                                                  ("top", pytest.approx(whole[1], rel=1e-5))]
+    assert mistakes_of(processes, options | {"cut": None}) == ["target-missing-values", "bad-weights"]
+
+    amounts = AmountsTable.model_validate(
+        {"path": "a.parquet", "target": "mass", "weight": "w", "features": ["pt", "eta"], "cut": "good"})
+    (targets, *_) = [table for table in table_of(amounts, processes).facts().tables if table.title == "Targets"]
+    row = dict(zip(targets.head, targets.rows[0], strict=True))
+    assert row["mean"] == pytest.approx(np.average(made["mass"][made["good"]], weights=made["w"][made["good"]]), rel=1e-5)
+
+
+def test_a_flag_that_is_not_known_stays_so_in_what_is_made_of_it(processes):
+    """'not high' does not keep a row whose 'pt' is missing: neither is known."""
+    made = events(label=np.arange(N) % 2)
+    made["pt"][:30] = np.nan
+    write(processes, "a.parquet", made)
+    problem = prepare(processes, {"path": "a.parquet", "target": "label", "features": ["eta"],
+                                  "define": {"high": "pt > 500"}, "cut": "not high"})
+    assert sum(problem.facts().rows.values()) == (made["pt"][30:] <= 500).sum()
+    options = {"path": "a.parquet", "target": "label", "features": ["high", "eta"], "define": {"high": "pt > 500"}}
+    assert mistakes_of(processes, options) == ["not-finite"]
 
 
 def test_definitions_may_use_each_other_and_are_kept_for_new_data(processes):

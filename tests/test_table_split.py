@@ -50,6 +50,14 @@ def test_as_many_groups_as_parts_fill_every_part():
     assert sorted(np.bincount(parts)) == [20, 20, 20]
 
 
+@pytest.mark.parametrize("files", [6, 100])
+def test_groups_of_one_class_each_fill_every_part(files):
+    """As files that hold one range of the target each: no part is wanted more than another by their classes."""
+    groups = np.repeat(np.arange(files), 50)
+    parts = cut(groups * 10 // files, SHARES, groups, np.random.default_rng(0))
+    assert np.bincount(parts, minlength=3) / len(parts) == pytest.approx(SHARES, abs=0.08)
+
+
 def test_the_split_follows_from_the_seed():
     classes = np.arange(400) % 3
     first, again, other = (cut(classes, SHARES, None, np.random.default_rng(seed)) for seed in (5, 5, 6))

@@ -47,7 +47,8 @@ def _intervals(metrics: Mapping[str, Estimate], problem: TableProblem) -> tuple[
     validation rows at least."""
     weight = problem.valid.weight.astype("float64")
     effective = float(weight.sum() ** 2 / (weight**2).sum())
-    off: list[str] = []
+    narrow: list[str] = []
+    wide: list[str] = []
     endless: list[str] = []
     pulls: list[str] = []
     several = any(name.startswith("coverage@") and "/" in name for name in metrics)
@@ -64,16 +65,20 @@ def _intervals(metrics: Mapping[str, Estimate], problem: TableProblem) -> tuple[
             if metrics[f"interval_width@{text}"].value == inf:
                 endless.append(said)
             elif abs(found.value - nominal) > max(LARGE, SIGMAS * chance):
-                off.append(f"{said} hold {found.value:.1%} ± {half:.1%}")
+                (narrow if found.value < nominal else wide).append(f"{said} hold {found.value:.1%} ± {half:.1%}")
         elif kind.partition("/")[0] == "pull_width" and abs(found.value - 1) > max(WIDE, SIGMAS * half):
             pulls.append(f"{measures.label(name)} is {found.value:.2f} ± {half:.2f}")
     texts = []
     if endless:
         texts.append(f"There are too few validation rows to calibrate {', '.join(endless)}: they have no limits. A "
                      "larger share for validation (data: split:) helps.")
-    if off:
-        texts.append(f"On test rows {', '.join(off)}. They differ from those that the intervals were calibrated on: "
+    if narrow:
+        texts.append(f"On test rows {', '.join(narrow)}. They differ from those that the intervals were calibrated on: "
                      "is the split by time or group, or are weights uneven?")
+    if wide:
+        texts.append(f"On test rows {', '.join(wide)}: they are wider than they need be, which is the safe side. A "
+                     "winner that is fitted again on train and validation rows is often better than the models that "
+                     "its intervals were calibrated with; 'model: {refit: false}' keeps these.")
     if pulls:
         texts.append(f"{', '.join(pulls)} where 1 is right: multiply the stated uncertainties by it. The intervals are "
                      "scaled for that already.")

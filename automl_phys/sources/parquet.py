@@ -48,6 +48,6 @@ def _named_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(Mistake("unreadable-file", f"{path} cannot be read as Parquet: {' '.join(str(error).split())}",
                                 "It may be truncated or of another format: copy or write it again.")) from error

@@ -8,6 +8,7 @@ read.
 from __future__ import annotations
 
 import lzma
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -82,7 +83,7 @@ def _arrow(values: Any) -> Any:
 
 def _kind(branch: Any) -> tuple[str, tuple[int, ...]]:
     """The word for a branch's type, and the shape of an array that all entries share."""
-    told = str(getattr(branch, "typename", ""))
+    told = _plain(str(getattr(branch, "typename", "")))
     word, _, rest = told.partition("[")
     word = word.removeprefix("const ").strip()
     if told in {"std::string", "string", "char*", "TString"}:
@@ -100,6 +101,17 @@ def _kind(branch: Any) -> tuple[str, tuple[int, ...]]:
     if sizes == [""]:
         return "list", ()
     return ("list", tuple(int(size) for size in sizes)) if all(size.isdigit() for size in sizes) else ("other", ())
+
+
+_ARRAY = re.compile(r"std::array<(.+), *(\d+)>")
+
+
+def _plain(told: str) -> str:
+    """The type ``std::array<std::array<float,3>,2>`` of an RNTuple's field as a TTree has it: ``float[2][3]``."""
+    sizes = ""
+    while found := _ARRAY.fullmatch(told):
+        told, sizes = found[1], f"{sizes}[{found[2]}]"
+    return told + sizes
 
 
 NUMBERS = frozenset(

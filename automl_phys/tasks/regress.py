@@ -204,14 +204,14 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
         found = amount_scores.estimates(plain, test[winner.name].only(j), seed)
         more |= {f"{metric}/{name}": estimate for metric, estimate in found.items()}
         more |= {f"coverage@{coverage:g}/{name}": each[j][1] for coverage, each in intervals.items()}
+    by_target = (amount_tables.by_target(test[winner.name], names, seed),) if len(names) > 1 else ()
     figures = _figures(problem, {c.name: test[c.name] for c in (winner, baseline)}, train, winner, intervals, seed)
     importances, tables = _features(problem, winner, objective, seed)
     binned = (amount_tables.in_bins(test[winner.name].only(j), name, seed)
               for j, name in enumerate(names[:MOST_SHOWN]))
     return Evaluation(
         leaderboard.verdict(scores[0], baseline.name, objective), {**scores[0].metrics, **more}, scores,
-        (amount_tables.ranked(scores, objective), amount_tables.by_target(test[winner.name], names, seed),
-         amount_tables.intervals(intervals), *binned, *tables),
+        (amount_tables.ranked(scores, objective), *by_target, amount_tables.intervals(intervals), *binned, *tables),
         (*figures, *_images(problem, winner, seed), *winner.figures, *importances))
 
 
