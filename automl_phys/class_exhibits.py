@@ -128,11 +128,13 @@ def _performance(
     name = classes[test.positive]
     figures: list[Figure] = []
     if test.signal is not None or len(classes) == 2:
-        figures += [class_figures.roc(two, test.positive, name, seed), class_figures.rejection(two, name, seed),
-                    class_figures.significance(two, name, seed)]
+        bands = class_figures.background_bands(two, seed)
+        figures += [class_figures.roc(two, test.positive, name, seed), class_figures.rejection(two, name, bands),
+                    class_figures.significance(two, name, bands)]
     for background in _backgrounds(test):
         pairs = {model: one.against(background) for model, one in two.items()}
-        figures.append(class_figures.rejection(pairs, name, seed, classes[background]))
+        figures.append(class_figures.rejection(pairs, name, class_figures.background_bands(pairs, seed),
+                                               classes[background]))
     if len(classes) > 2:
         figures.append(class_figures.roc_by_class(test, classes, seed))
     cells = Weighted(test, np.ones((1, len(test.target)))).confusion[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from automl_phys.curves import (
 from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.metrics import Sample
 from automl_phys.ranking import MIN_BACKGROUND, Floats
+
+Band: TypeAlias = tuple[Floats, Floats, Floats]
+"""A curve, and the lower and upper edge of its band."""
 
 OUTPUT_EDGES: Floats = np.linspace(0.0, 1.0, 31)
 MOST_CLASSES = 10
@@ -53,11 +57,17 @@ def roc_by_class(one: Sample, classes: Sequence[str], seed: int) -> Figure:
                   Axis("TPR", low=0, high=1), tuple(series), caption=f"The winner's output for each class. {BAND}")
 
 
-def rejection(judged: Mapping[str, Sample], name: str, seed: int, against: str = "") -> Figure:
+def background_bands(judged: Mapping[str, Sample], seed: int) -> dict[str, Band]:
+    """FPR along ``EFFICIENCIES`` of each model, with its band: what :func:`rejection` and :func:`significance` draw."""
+    return {model: bootstrap.band(partial(fpr_along, positive=one.positive), one, seed)
+            for model, one in judged.items()}
+
+
+def rejection(judged: Mapping[str, Sample], name: str, bands: Mapping[str, Band], against: str = "") -> Figure:
     """1 / FPR against TPR of each model, as far as the background left is told from none."""
     series = []
     for model, one in judged.items():
-        middle, low, high = bootstrap.band(partial(fpr_along, positive=one.positive), one, seed)
+        middle, low, high = bands[model]
         floor = one.ranking(one.positive).smallest_fprs(EFFICIENCIES)
         shown = middle > floor
         ends = [1 / np.maximum(v[shown], floor[shown]) for v in (middle, high, low)]
@@ -69,11 +79,11 @@ def rejection(judged: Mapping[str, Sample], name: str, seed: int, against: str =
                   caption=f"Up is better. Curves end where the background left cannot be told from none. {BAND}")
 
 
-def significance(judged: Mapping[str, Sample], name: str, seed: int) -> Figure:
+def significance(judged: Mapping[str, Sample], name: str, bands: Mapping[str, Band]) -> Figure:
     """TPR / √FPR against TPR of each model, where enough background passes."""
     series = [Series("no cut", "line", (0.0, 1.0), (1.0, 1.0), muted=True)]
     for model, one in judged.items():
-        middle, low, high = bootstrap.band(partial(fpr_along, positive=one.positive), one, seed)
+        middle, low, high = bands[model]
         shown = one.ranking(one.positive).passing(middle, EFFICIENCIES) >= MIN_BACKGROUND
         ends = [EFFICIENCIES[shown] / np.sqrt(np.maximum(v[shown], 1e-12)) for v in (middle, high, low)]
         series.append(_line(model, EFFICIENCIES[shown], ends))

@@ -115,7 +115,7 @@ def plan(
 
 @app.command()
 def predict(
-    run: RunFolder, data: Annotated[str, typer.Argument(help="New data: a file or a glob.")],
+    run: RunFolder, data: Annotated[str, typer.Argument(help="New data: a file, a glob, or a folder of images.")],
     output: Annotated[Path, typer.Option(
         "-o", "--output", help="Where the scores go: .parquet, .csv, .feather, .h5 or .root.")],
     quiet: Quiet = False,
@@ -126,6 +126,9 @@ def predict(
     from automl_phys.rundir import RunDir
 
     table_file.check(output)
+    if output.exists() and Path(data).exists() and output.samefile(data):
+        raise CallError(Mistake("same-file", f"The scores would be written over the data, {data}.",
+                                "Name another file under -o."))
     with Terminal(quiet) as show:
         rows = pipeline.predict(RunDir(run), Path(data), output, show)
     typer.echo(f"Wrote the scores of {rows} rows to {output}.")

@@ -82,11 +82,12 @@ def predict(run: Path, ensemble: Ensemble, rows: Any) -> Array:
 
 
 def figures(run: Path, members: Sequence[Member]) -> tuple[Figure, ...]:
-    """What a single model has to show of itself; nothing for a mean of several."""
-    if len(members) > 1 or len(members[0].folders) > 1:
-        return ()
-    only = model(members[0].family, run / members[0].folders[0])
-    return only.figures() if isinstance(only, Portrayed) else ()
+    """What a model has to show of itself: of several, the heaviest member that has anything to show."""
+    for member in sorted(members, key=lambda m: -m.weight):
+        one = model(member.family, run / member.folders[0])
+        if isinstance(one, Portrayed):
+            return one.figures()
+    return ()
 
 
 @lru_cache(maxsize=MODELS_KEPT)

@@ -28,7 +28,8 @@ NO_PATHS = ("imagenet", "none")
 
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
-    "model": {"refit": False, "bagging": 1},
+    "model": {"refit": False, "bagging": 1, "cnn": {"epochs": 2}, "transferred": {"epochs": 3},
+              "scratch": {"epochs": 3}},
     "report": {"figures": ["png"]},
 }
 """What ``--smoke`` sets, to see in a minute whether everything works; ``--set`` still wins over it."""

@@ -1,10 +1,10 @@
 """Family ``cnn``: a convolutional network on images (Keras), with features of the same rows beside them, if any.
 
 Stages of convolutions, each with twice the filters of the one before and half the resolution, are pooled and followed
-by a dense layer; features are scaled and go through one of their own. Channels that say where a pixel is may be added:
-in images that were centred and turned, places have a meaning. Images are scaled as fitted on the training rows,
-and changed at random while training, if that is asked for (:mod:`automl_phys.image_layers`). The saved ``.keras`` file
-takes raw images: all of this is inside.
+by a dense layer; features are scaled and go through one of their own. Channels may be
+added that say where a pixel is: in images that were centred and turned, places have a meaning. Images are scaled as
+fitted on the training rows, and changed at random while training, if that is asked for
+(:mod:`automl_phys.image_layers`). The saved ``.keras`` file takes raw images: all of this is inside.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def space(facts: Facts) -> dict[str, Range]:
         "scale": Range(choices=("root", "channel", "pixel", "log"), text="how pixels are scaled"),
         "position": Range(choices=(False, True), text="channels that say where a pixel is: a place may have a meaning"),
         "stride": Range(choices=(1, 2), text="step of the first convolution: 2 halves the resolution at once"),
-        "filters": Range(choices=(8, 16, 32, 64), text="filters of the first stage; each stage has twice as many"),
+        "filters": Range(choices=(8, 16, 32), text="filters of the first stage; each stage has twice as many"),
         "stages": Range(low=1, high=stages, integer=True, text="stages, between which the resolution is halved"),
-        "convolutions": Range(low=1, high=3, integer=True, text="convolutions of a stage"),
+        "convolutions": Range(low=1, high=2, integer=True, text="convolutions of a stage"),
         "kernel": Range(choices=(3, 5), text="side of the filters"),
         "residual": Range(choices=(False, True), text="what enters a stage is added to what it makes"),
         "normalisation": Range(choices=("batch", "layer", "none"), text="normalisation after each convolution"),
@@ -107,8 +107,8 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
         "noise": 0.0, "intensity": 0.0, "learning_rate": 3e-3, "schedule": "cosine", "weight_decay": 0.1,
         "batch_size": batch, "epochs": epochs}
     second = {**first, "normalisation": "batch", "activation": "relu"}
-    third = {**second, "position": False, "stride": 2 if _side(facts) > 16 else 1, "convolutions": 2, "residual": True,
-             "pooling": "average", "translation": 0.05}
+    third = {**second, "scale": "root", "position": False, "stride": 2 if _side(facts) > 16 else 1, "convolutions": 2,
+             "residual": True, "pooling": "average", "translation": 0.05}
     return first, second, third
 
 

@@ -188,7 +188,7 @@ def test_background_that_has_cancelled_is_not_taken_for_none():
     assert found["fpr@0.5"].value == pytest.approx((judged.weight[1000:1100].sum()) / total)
     assert found["fpr@0.5"].low < 0 < found["fpr@0.5"].high
     assert 1 < found["max_sic"].value < np.sqrt(total / np.sqrt(10 * 100))  # Σw > √(10 Σw²) passes
-    assert not class_figures.rejection({"m": judged}, "b", 0).series[0].x[:-1]
+    assert not class_figures.rejection({"m": judged}, "b", class_figures.background_bands({"m": judged}, 0)).series[0].x[:-1]
 
 
 def test_a_negative_background_is_no_working_point():
@@ -217,7 +217,7 @@ def test_nothing_is_raised_whatever_the_weights(seed):
     class_tables.working_points(judged, "b", "a", 0)
     class_tables.likeness(judged, other, NAMES[:classes])
     class_figures.roc({"m": judged}, 1, "b", 0)
-    class_figures.rejection({"m": judged}, "b", 0)
-    class_figures.significance({"m": judged}, "b", 0)
+    class_figures.rejection({"m": judged}, "b", class_figures.background_bands({"m": judged}, 0))
+    class_figures.significance({"m": judged}, "b", class_figures.background_bands({"m": judged}, 0))
     class_figures.calibration({"m": judged})
     class_figures.outputs(judged, other, NAMES[:classes], "")
