@@ -20,6 +20,9 @@ from automl_phys.ranking import MIN_BACKGROUND, Floats
 from automl_phys.values import Direction
 
 REPLICATES = 200
+MOST_DRAWN = 40_000_000
+"""Rows that are drawn in all."""
+FEWEST = 40
 CELLS = 4_000_000
 """Rows times classes times replicates held at once: some 200 MB at the worst."""
 TAIL = 0.16
@@ -71,9 +74,12 @@ def draws(judged: Sample, seed: int, replicates: int) -> Iterator[Weighted]:
 
 
 def counts(rows: int, seed: int, replicates: int, chunk: int) -> Iterator[Floats]:
-    """How often each row is drawn, (R, rows), ``chunk`` replicates at a time; the numbers do not depend on the
-    chunk."""
+    """How often each row is drawn, (R, rows), ``chunk`` replicates at a time; the numbers do not depend on the chunk.
+
+    Of very many rows there are fewer replicates, ``FEWEST`` at least: their intervals are small, and known well enough.
+    """
     rng = np.random.default_rng(seed)
+    replicates = min(replicates, max(FEWEST, MOST_DRAWN // max(1, rows)))
     for start in range(0, replicates, chunk):
         numbers = rng.integers(0, 65536, (min(chunk, replicates - start), rows), dtype=np.uint16)
         yield _POISSON[numbers]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from automl_phys import measures, metrics
+from automl_phys import bootstrap, measures, metrics
 from automl_phys.bootstrap import CELLS, clopper_pearson, draws, estimates, gain, wilson
 from automl_phys.errors import DataError, RunError
 
@@ -192,3 +192,8 @@ def test_binomial_intervals_agree_with_scipy():
     test = binomtest(13, 40)
     assert clopper_pearson(13 / 40, 40) == pytest.approx(tuple(test.proportion_ci(0.68, "exact")), abs=1e-9)
     assert wilson(13 / 40, 40) == pytest.approx(tuple(test.proportion_ci(0.6826894921370859, "wilson")), abs=1e-9)
+
+
+def test_of_very_many_rows_there_are_fewer_replicates():
+    few, many = (sum(len(block) for block in bootstrap.counts(rows, 0, 200, 10)) for rows in (1000, 1_000_000))
+    assert (few, many) == (200, bootstrap.FEWEST)
