@@ -7,6 +7,7 @@ inputs, as float32 (tokens as int32), to features (n, k), its layers in order, a
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
@@ -23,66 +24,86 @@ from automl_phys.errors import DataError, Mistake
 from automl_phys.layers import PACKAGE, Fixed
 from automl_phys.pretrained import KEY, Found
 from automl_phys.registry import did_you_mean
+from automl_phys.text_tokens import Vocabulary
 
 if TYPE_CHECKING:
     from automl_phys.table import Schema
+    from automl_phys.values import Array
 
-__all__ = ["Pooled", "application", "build", "frozen_until", "heads", "image_layers", "layers", "leaves", "untrained"]
+__all__ = ["Pooled", "application", "build", "frozen", "heads", "image_layers", "layers", "leaves", "settle",
+           "untrained"]
 
 LARGEST_SIDE = 224
 """Side that images are brought to for an application at most, unless the recipe says otherwise."""
 CAFFE_MEAN = (103.939, 116.779, 123.68)
 TORCH_MEAN, TORCH_WIDTH = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-VECTOR_WIDTH = 0.05
-"""Standard deviation of word vectors that are not pre-trained, as Keras starts them."""
+OF_ROOTS = frozenset(f"EfficientNetB{size}" for size in range(8))
+"""Applications whose weights from ImageNet want pixels divided by the roots of the widths once more."""
+MOMENTUM = 0.9
+"""Of the averages in batch normalisation at most: Keras's 0.99 is slower than the training of few rows."""
+LAYERS_TOLD = 40
+"""Names of layers that an error lists at most."""
 
 
-def build(found: Found, schema: Schema, largest: float = 255.0) -> tuple[Any, tuple[str, ...]]:
+def build(
+    found: Found, schema: Schema, images: Array | None = None, tokens: Array | None = None
+) -> tuple[Any, tuple[str, ...]]:
     """The backbone with the base's weights, and notes on how it was adapted.
 
-    ``largest`` is the training images' largest pixel, which counts as white for an application. Raises DataError:
-    ``base-does-not-fit``, ``weights-do-not-fit``, ``no-download``, ``unreadable-file``, and what
-    :func:`automl_phys.word_vectors.read` raises.
+    ``images`` (n, h, w, c) and ``tokens`` (n, L) are those of the training rows: what counts as black and white for an
+    application, and which words have no vector, is told by them. Raises DataError: ``base-does-not-fit``,
+    ``weights-do-not-fit``, ``no-download``, ``unreadable-file``, and what :func:`automl_phys.word_vectors.read` raises.
     """
     if found.kind == "embeddings":
-        return _of_vectors(found, schema)
+        return _of_vectors(found, schema, tokens)
     if found.kind == "application":
-        return _of_application(found, schema, largest)
+        return _of_application(found, schema, images)
     return _of_network(found, schema)
 
 
 def leaves(model: Any) -> list[Any]:
     """The layers that have weights of their own, those of models inside one after the other, in order; without those
     that are statistics of training rows."""
-    found: list[Any] = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += leaves(layer)
-        elif layer.weights and not isinstance(layer, (Fixed, keras.layers.Normalization)):
-            found.append(layer)
-    return found
+    return [layer for layer in _all(model) if _has_weights(layer)]
 
 
-def frozen_until(names: Sequence[str], freeze: str | float | dict[str, str]) -> int:
-    """How many of the layers ``names`` are frozen, from the first on: ``all``, ``none``, so many, a share (below 1), or
-    those before the first whose name is, or begins with, ``until``. Raises DataError (``no-such-layer``)."""
+def _has_weights(layer: Any) -> bool:
+    return bool(layer.weights) and not isinstance(layer, (Fixed, keras.layers.Normalization))
+
+
+def frozen(backbone: Any, freeze: str | float | dict[str, str]) -> int:
+    """How many of the :func:`leaves` are frozen, from the first on: ``all``, ``none``, so many, a share (below 1), or
+    those before ``until``, a layer, with or without weights, or what the names of a block's layers begin with. Raises
+    DataError (``no-such-layer``)."""
+    every = list(_all(backbone))
+    count = sum(map(_has_weights, every))
     if freeze == "all":
-        return len(names)
+        return count
     if freeze == "none":
         return 0
+    names = [layer.name for layer in every if not isinstance(layer, keras.layers.InputLayer)]
+    trained = [layer.name for layer in every if _has_weights(layer)]
+    listed = f"Its layers with weights: {', '.join(trained[:LAYERS_TOLD])}{', …' if count > LAYERS_TOLD else ''}."
     if isinstance(freeze, dict):
         until = freeze["until"]
-        for i, name in enumerate(names):
-            if name == until or name.startswith(until):
-                return i
-        raise DataError(Mistake("no-such-layer", f"The base has no layer '{until}'.{did_you_mean(until, names)}",
-                                f"Its layers: {', '.join(names)}.", ("freeze",)))
+        first = until if until in names else next((name for name in names if name.startswith(until)), None)
+        if first is None:
+            raise DataError(Mistake("no-such-layer", f"The base has no layer '{until}'.{did_you_mean(until, names)}",
+                                    listed, ("freeze",)))
+        return sum(map(_has_weights, every[:[layer.name for layer in every].index(first)]))
     if isinstance(freeze, float):
-        return round(freeze * len(names))
-    if int(freeze) > len(names):
-        raise DataError(Mistake("no-such-layer", f"{freeze} layers cannot be frozen: the base has {len(names)}.",
-                                f"Its layers: {', '.join(names)}.", ("freeze",)))
+        return round(freeze * count)
+    if int(freeze) > count:
+        raise DataError(Mistake("no-such-layer", f"{freeze} layers cannot be frozen: the base has {count}.", listed,
+                                ("freeze",)))
     return int(freeze)
+
+
+def settle(backbone: Any) -> None:
+    """Let the averages of batch normalisation follow within the few steps that there are."""
+    for layer in _all(backbone):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, MOMENTUM)
 
 
 def untrained(backbone: Any) -> Any:
@@ -119,10 +140,11 @@ def _raw(schema: Schema) -> list[Any]:
 def _of_network(found: Found, schema: Schema) -> tuple[Any, tuple[str, ...]]:
     try:
         model = keras.models.load_model(found.file, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, AttributeError) as error:
+    except Exception as error:  # whatever a layer's own code raises
         raise DataError(Mistake("unreadable-file", f"{found.file} cannot be read as a network of Keras: "
                                 f"{' '.join(str(error).split())[:300]}",
-                                "It may be damaged, or hold layers that Keras cannot load safely.", KEY)) from error
+                                "It may be damaged, or hold layers of your own: these, Lambda among them, are not "
+                                "loaded, as they would run code from the file.", (*KEY, found.kind))) from error
     trunk, raw = _trunk(model, found), _raw(schema)
     notes: list[str] = []
     fed = []
@@ -151,31 +173,36 @@ def _trunk(model: Any, found: Found) -> Any:
     """A network without its head; its inputs are float32 whatever they were. The head is the last dense layer, and
     where there are convolutions and one input all dense layers behind them: what these make has been drawn together to
     the classes that the network was trained on."""
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+    if not isinstance(model, keras.Model) or len(getattr(model, "inputs", None) or ()) == 0:
         raise _unfit(found, "it is no network of layers that are known", "Save it as a functional or sequential model.")
-    inputs = [keras.Input(one.shape[1:], name=one.name) for one in model.inputs]
-    several = isinstance(model.input, (list, tuple))
-    copy = keras.models.clone_model(model, input_tensors=inputs if several else inputs[0])
+    if len(model.outputs) > 1:
+        raise _unfit(found, f"it has {len(model.outputs)} outputs", "Save the part with one of them as a model.")
+    inputs = {one.name: keras.Input(one.shape[1:], name=one.name) for one in model.inputs}
+    # a sequential model that was loaded does not know what it was called on
+    given = next(iter(inputs.values())) if isinstance(model, keras.Sequential) else \
+        keras.tree.map_structure(lambda one: inputs[one.name], model.input)
+    copy = keras.models.clone_model(model, input_tensors=given)
     copy.set_weights(model.get_weights())
-    last = _head(copy, found)
-    if not isinstance(last, keras.Model):
-        return keras.Model(copy.inputs, last.input, name="base")
-    core = keras.Model(last.inputs, _head(last, found).input, name=last.name)
-    given = last._inbound_nodes[-1].input_tensors
-    return keras.Model(copy.inputs, core(given if len(given) > 1 else given[0]), name="base")
+    return keras.Model(copy.inputs, _before_head(copy, found), name="base")
 
 
-def _head(model: Any, found: Found) -> Any:
-    """The first layer of a network's head, or the model inside it that has the head."""
+def _before_head(model: Any, found: Found) -> Any:
+    """What a network gives to its head, which may be in the last of the models inside it, or be that."""
     trained = [layer for layer in model.layers if layer.weights and not isinstance(layer, Fixed)]
-    if not trained or (len(trained) == 1 and not isinstance(trained[0], keras.Model)):
+    last = trained[-1] if trained else None
+    if isinstance(last, keras.Model):
+        given = last._inbound_nodes[-1].input_tensors
+        if len(leaves(last)) == 1 and len(trained) > 1 and len(given) == 1:
+            return given[0]
+        core = keras.Model(last.inputs, _before_head(last, found), name=last.name)
+        return core(given if len(given) > 1 else given[0])
+    if last is None or len(trained) == 1:
         raise _unfit(found, "it has one layer at most, so that nothing is left without its head",
                      "Transfer a deeper network.")
     convolved = [i for i, layer in enumerate(trained) if getattr(getattr(layer, "kernel", None), "ndim", 0) > 2]
-    if convolved and len(model.inputs) == 1 and not isinstance(trained[-1], keras.Model):
-        return next((layer for layer in trained[convolved[-1] + 1:] if isinstance(layer, keras.layers.Dense)),
-                    trained[-1])
-    return trained[-1]
+    if convolved and len(model.inputs) == 1:
+        last = next((layer for layer in trained[convolved[-1] + 1:] if isinstance(layer, keras.layers.Dense)), last)
+    return last.input
 
 
 def _fitting_image(images: Any, wanted: Any, found: Found, notes: list[str]) -> Any:
@@ -243,7 +270,7 @@ def _told(shape: Sequence[Any]) -> str:
 
 # ---------------------------------------------------------------- an application of Keras
 
-def _of_application(found: Found, schema: Schema, largest: float) -> tuple[Any, tuple[str, ...]]:
+def _of_application(found: Found, schema: Schema, given: Array | None) -> tuple[Any, tuple[str, ...]]:
     if schema.image is None:
         raise _unfit(found, "it takes images, and the data name none", "Name their column: data: images.")
     _alone(found, schema)
@@ -256,9 +283,20 @@ def _of_application(found: Found, schema: Schema, largest: float) -> tuple[Any, 
     notes: list[str] = []
     raw = _raw(schema)
     images = _resized(_with_channels(raw[0], 3, notes), sides, notes)
-    images = Shades(how, largest, name="shades")(images)
+    images = Shades(how, *_black_and_white(given), name="shades")(images)
     network = application(name, sides, weights if found.file is None else str(found.file))
     return keras.Model(raw, network(images), name="backbone"), tuple(notes)
+
+
+def _black_and_white(images: Array | None) -> tuple[float, float]:
+    """What counts as black and white: 0 and 255 in images of 8 bits; of others the least pixel, or 0 if none is below
+    it, and the largest."""
+    if images is None or images.dtype == np.uint8:
+        return 0.0, 255.0
+    blocks = np.array_split(images, -(-len(images) // 1024))
+    black = min(0.0, *(float(block.min()) for block in blocks))
+    white = max(float(block.max()) for block in blocks)
+    return black, white if white > black else black + 1.0
 
 
 def application(name: str, sides: Sequence[int], weights: str) -> Any:
@@ -268,29 +306,45 @@ def application(name: str, sides: Sequence[int], weights: str) -> Any:
     settings: dict[str, Any] = {"include_top": False, "input_shape": (*sides, 3), "pooling": "avg"}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square", category=UserWarning)
+        warnings.filterwarnings("error", message="Skipping nested container", category=UserWarning)
         if weights == "imagenet":
             try:
                 return make(weights="imagenet", **settings)
             except Exception as error:
-                raise _no_download(name, error) from error
+                if failed := re.search(r"URL fetch failure on (\S+?): ", str(error)):
+                    raise _no_download(name, failed.group(1)) from error
+                raise
         network = make(weights=None, **settings)
-    if weights != "none":
-        try:
-            network.load_weights(weights)
-        except (ValueError, OSError, KeyError) as error:
-            raise DataError(Mistake(
-                "weights-do-not-fit", f"The weights in {weights} are not those of {name} without its head: "
-                f"{' '.join(str(error).split())[:300]}", f"Give a file that {name}(include_top=False) saved: "
-                "'…_notop.h5' or '.weights.h5'.", (*KEY, "weights"))) from error
-    return network
+        if weights != "none":
+            try:
+                network.load_weights(weights)
+            except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
+                raise DataError(Mistake(
+                    "weights-do-not-fit", f"The weights in {weights} are not those of {name} without its head: "
+                    f"{' '.join(str(error).split())[:300]}", f"Give a file that {name}(include_top=False) saved: "
+                    "'…_notop.h5' or '.weights.h5'.", (*KEY, "weights"))) from error
+    return _with_imagenet_scale(network) if name in OF_ROOTS else network
 
 
-def _no_download(name: str, error: Exception) -> Exception:
-    """What to fetch and where to put it; any other error as it is."""
-    found = re.search(r"URL fetch failure on (\S+?): ", str(error))
-    if not found:
-        return error
-    address = found.group(1)
+def _with_imagenet_scale(network: Any) -> Any:
+    """An EfficientNet as Keras builds it for its weights from ImageNet, if these were read from a file: there, and only
+    there, what is standardised is divided by the root of the widths once more."""
+    scale = next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
+    if not np.any(keras.ops.convert_to_numpy(scale.mean)):
+        return network  # never fitted: these weights began from random ones
+
+    def call(layer: Any, *given: Any, **how: Any) -> Any:
+        made = layer(*given, **how)
+        roots = [1 / math.sqrt(width) for width in TORCH_WIDTH]
+        return keras.layers.Rescaling(roots)(made) if layer.name == scale.name else made
+
+    copy = keras.models.clone_model(network, call_function=call)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _no_download(name: str, address: str) -> DataError:
+    """What to fetch and where to put it."""
     return DataError(Mistake(
         "no-download", f"The weights of {name} cannot be downloaded from {address}.",
         f"Fetch {address.rpartition('/')[2]} from there on a machine with a network, and put it into "
@@ -300,18 +354,18 @@ def _no_download(name: str, error: Exception) -> Exception:
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Shades(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
-    """Pixels of 0 … ``largest`` as an application wants them: what its ``preprocess_input`` does to pixels of 0 … 255.
-    ``how`` is one of ``pretrained``'s words."""
+    """Pixels of ``black`` … ``white`` as an application wants them: what its ``preprocess_input`` does to pixels of
+    0 … 255. ``how`` is one of ``pretrained``'s words."""
 
-    def __init__(self, how: str, largest: float, **config: Any) -> None:
+    def __init__(self, how: str, black: float = 0.0, white: float = 255.0, **config: Any) -> None:
         super().__init__(**config)
-        self.how, self.largest = how, largest
+        self.how, self.black, self.white = how, black, white
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "how": self.how, "largest": self.largest}
+        return {**super().get_config(), "how": self.how, "black": self.black, "white": self.white}
 
     def call(self, images: Any) -> Any:
-        images = images * (255.0 / self.largest)
+        images = (images - self.black) * (255.0 / (self.white - self.black))
         if self.how == pretrained.CAFFE:
             return ops.flip(images, axis=-1) - ops.convert_to_tensor(CAFFE_MEAN, images.dtype)
         if self.how == pretrained.TENSORFLOW:
@@ -363,28 +417,34 @@ class Columns(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
 
 # ---------------------------------------------------------------- word vectors
 
-def _of_vectors(found: Found, schema: Schema) -> tuple[Any, tuple[str, ...]]:
+def _of_vectors(found: Found, schema: Schema, tokens: Array | None) -> tuple[Any, tuple[str, ...]]:
     """Words as their vectors, pooled over the text."""
     if schema.texts is None or found.file is None:
         raise _unfit(found, "there are no texts in the data", "Name their column: data: text.")
     _alone(found, schema)
-    vectors = word_vectors.read(found.file, schema.texts.words)
-    values = np.zeros((len(schema.texts.words) + 2, vectors.size), np.float32)
+    words = schema.texts.words
+    vectors = word_vectors.read(found.file, words)
+    if not vectors.found.any():
+        raise _unfit(found, f"none of the {len(words)} words of the texts is among its {vectors.total}",
+                     "Give vectors of the texts' language.")
+    values = np.zeros((len(words) + 2, vectors.size), np.float32)
     values[2:] = vectors.values
-    known = values[2:][vectors.found]
-    if len(known):
-        # a word without a vector, known or not, starts as the mean of those that have one
-        values[1] = known.mean(axis=0)
-        values[2:][~vectors.found] = known.mean(axis=0)
+    # a word without a vector, known or not, starts as the mean of those that have one
+    values[1] = vectors.values[vectors.found].mean(axis=0)
+    values[2:][~vectors.found] = values[1]
     raw = _raw(schema)
     embedding = keras.layers.Embedding(*values.shape, name="words")
-    words = embedding(raw[0])
-    backbone = keras.Model(raw, Pooled(name="pooled")([words, raw[0]]), name="backbone")
+    embedded = embedding(raw[0])
+    backbone = keras.Model(raw, Pooled(name="pooled")([embedded, raw[0]]), name="backbone")
     embedding.set_weights([values])
-    share = float((~vectors.found).mean())
-    notes = (f"{vectors.found.sum()} of {len(vectors.found)} words of the vocabulary have a vector ({vectors.size} "
-             f"numbers) among the file's {vectors.total}: {share:.1%} have none.",)
-    return backbone, notes
+    notes = [f"{vectors.found.sum()} of {len(words)} words of the vocabulary have a vector ({vectors.size} numbers) "
+             f"among the file's {vectors.total}: {float((~vectors.found).mean()):.1%} have none."]
+    if tokens is not None:
+        running, _, most = word_vectors.out_of_vocabulary(np.asarray(tokens), Vocabulary(words), vectors.found)
+        listed = ", ".join(word for word, _ in most[:10])
+        notes.append(f"Of the running words of the training texts {running:.1%} have no vector"
+                     + (f", most often {listed}." if listed else "."))
+    return backbone, tuple(notes)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

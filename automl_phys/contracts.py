@@ -197,7 +197,7 @@ class Task(Protocol):
     many variations of the problem it is fitted again, to see how well it holds; ``facts`` may say another number,
     ``replicas`` in its sizes."""
     REPLICATED: Literal["winner", "families"]
-    """What is fitted again: the winner, or the best of each family and the baseline, on the same variations."""
+    """What is fitted again: the winner, or the best of each family, on the same variations."""
     OBJECTIVES: Mapping[str, Direction]
 
     def families(self, options: Any, asked: Sequence[str]) -> Sequence[str]:

@@ -228,7 +228,7 @@ def _replicas(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> i
     count = facts.sizes.get("replicas", task.REPLICAS) if recipe.model.bagging == "auto" else recipe.model.bagging
     if count == 1:
         return 0
-    what = "It is" if task.REPLICATED == "winner" else "It, the best of each other family and the baseline are each"
+    what = "It is" if task.REPLICATED == "winner" else "It and the best of each other family are each"
     reasons.append(f"{what} fitted again on {count} variations of the problem, to see how well it holds.")
     return count
 

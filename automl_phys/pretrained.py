@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl_phys import file_hashes, rundir
 from automl_phys.contracts import Plan
@@ -51,7 +52,8 @@ class Found:
 
     ``file`` is the network of a run or the ``.keras`` file, the weights of an application where they are a file, or the
     vectors; None for an application with weights from Keras or without any. ``features`` are the columns that a run's
-    network takes, in order; ``text`` says what it is, for people.
+    network takes, in order; ``text`` says what it is, for people. ``series`` says that what it takes as images are
+    series (t, f), in which places have another meaning than in images.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Found:
     text: str
     features: tuple[str, ...] = ()
     size: int | None = None
+    series: bool = False
 
     @property
     def digest(self) -> str:
@@ -71,7 +74,7 @@ class Found:
 
 def find(base: Base, folder: Path) -> Found:
     """The base that a recipe in ``folder`` names. Raises DataError: ``no-such-application``, ``missing-file``,
-    ``no-such-run``, ``base-is-no-network``."""
+    ``no-such-run``, ``base-is-no-network``, ``unreadable-file``."""
     if base.application is not None:
         if base.application not in APPLICATIONS:
             text = f"There is no application '{base.application}'.{did_you_mean(base.application, APPLICATIONS)}"
@@ -86,7 +89,9 @@ def find(base: Base, folder: Path) -> Found:
     if base.run is not None:
         return _of_run(folder / base.run)
     if base.keras is not None:
-        return Found("keras", "keras", _file(folder / base.keras, (*KEY, "keras")), f"the network in {base.keras}")
+        key = (*KEY, "keras")
+        file = _file(folder / base.keras, key)
+        return Found("keras", "keras", file, f"the network in {base.keras}", series=_takes_series(file, key))
     return Found("embeddings", "embeddings", _file(folder / str(base.embeddings), (*KEY, "embeddings")),
                  f"the word vectors in {base.embeddings}")
 
@@ -117,7 +122,26 @@ def _of_run(path: Path) -> Found:
                                 "Run that recipe with families: [cnn], or [mlp].", key))
     member, file = networks[0]
     text = f"{member.family.replace('_', ' ')} of the run {plan.name}"
-    return Found("run", plan.task, file, text, _features(run_dir))
+    return Found("run", plan.task, file, text, _features(run_dir), series=_takes_series(file, key))
+
+
+def _takes_series(file: Path, key: Key) -> bool:
+    """Whether a ``.keras`` file's network takes arrays of two sides, by the description in it. Nothing in the file is
+    run, so this is safe to do with any."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            described = json.loads(archive.read("config.json"))
+        return any(len(shape) == 3 for shape in _input_shapes(described["config"]))
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise DataError(Mistake("unreadable-file", f"{file} is no network saved by Keras, or damaged: "
+                                f"{' '.join(str(error).split())[:200]}", "Save it with model.save('….keras').", key)
+                        ) from error
+
+
+def _input_shapes(config: dict[str, Any]) -> list[list[int | None]]:
+    """The shapes of a network's inputs, the rows' side first; empty where its layers are not listed."""
+    layers = config.get("layers", ())
+    return [layer["config"]["batch_shape"] for layer in layers if layer["class_name"] == "InputLayer"]
 
 
 def _features(run_dir: RunDir) -> tuple[str, ...]:

@@ -82,8 +82,7 @@ def _alone_with_replicas(
     winner, notes = _alone(plan, ranked[0]), []
     again = [winner]
     if registry.load("tasks", plan.task).REPLICATED == "families":
-        again += [single for family, single in singles.items() if family not in {winner.family, plan.baseline}
-                  and single.trial != winner.trial]
+        again += [single for family, single in best.items() if family != winner.family]
     jobs = [job for index, member in enumerate(again) for job in _fold_jobs(plan, run_dir, member, index)
             ] if plan.replicas else []
     fits = _carried_out(plan, run_dir, jobs, executor, show, end, "variations")

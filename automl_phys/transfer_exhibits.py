@@ -18,7 +18,7 @@ from scipy import stats
 from automl_phys import class_exhibits, leaderboard, measures, metrics
 from automl_phys.contracts import Candidate
 from automl_phys.errors import AutomlPhysError
-from automl_phys.exhibits import Axis, Estimate, Figure, Series, Table
+from automl_phys.exhibits import Axis, Estimate, Figure, Score, Series, Table
 from automl_phys.readable import estimate
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ TRANSFERRED, SCRATCH = "transferred", "scratch"
 LEVEL = 0.6827
 BESIDE = ("log_loss", "roc_auc", "accuracy")
 SURE = 2.0
-"""Standard errors from which on a difference is called one."""
+"""Standard deviations from which on a difference is called one."""
+MOST_SIGMAS = 10.0
+"""That a few draws are said to tell."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,26 @@ class Draws:
 
     def gain(self, family: str, other: str, size: int) -> Estimate:
         """By how much a family is better than another on the same draws; positive is better."""
+        return _mean(self._differences(family, other, size))
+
+    def sigmas(self, family: str, other: str, size: int) -> float:
+        """What the gain is worth, in standard deviations of a Gaussian: those that have the probability of Student's t
+        of the differences by draw. NaN where one draw, or none, tells nothing."""
+        differences = np.array(self._differences(family, other, size))
+        if len(differences) < 2:
+            return float("nan")
+        error = differences.std(ddof=1) / np.sqrt(len(differences))
+        if not error:
+            return float(np.sign(differences[0])) * MOST_SIGMAS
+        t = differences.mean() / error
+        z = float(stats.norm.isf(stats.t.sf(abs(t), len(differences) - 1)))
+        return float(np.sign(t)) * min(z, MOST_SIGMAS)
+
+    def _differences(self, family: str, other: str, size: int) -> list[float]:
         sign = 1.0 if measures.find(self.objective)[0].direction == "maximize" else -1.0
         own, theirs = (self.values.get(name, {}).get(size, {}) for name in (family, other))
-        return _mean([sign * (own[draw] - theirs[draw]) for draw in own if draw in theirs])
+        found = (sign * (own[draw] - theirs[draw]) for draw in own if draw in theirs)
+        return [difference for difference in found if np.isfinite(difference)]
 
 
 def _mean(values: Sequence[float]) -> Estimate:
@@ -67,7 +86,11 @@ def draws(candidates: Sequence[Candidate], test: Rows, objective: str) -> dict[s
     """By metric, the objective first, how each family did on the test rows in each of its replicas."""
     asked = list(dict.fromkeys((objective, *BESIDE)))
     found: dict[str, dict[str, dict[int, dict[int, float]]]] = {name: {} for name in asked}
-    for candidate in candidates:
+    seen: set[str] = set()
+    for candidate in sorted(candidates, key=lambda candidate: candidate.role != "baseline"):
+        if candidate.family in seen:  # the winner is its family's best, too; of the baseline's the first trial counts
+            continue
+        seen.add(candidate.family)
         for replica in candidate.replicas:
             matched = re.match(r"(\d+) rows, draw (\d+)", replica.variation)
             if matched is None:
@@ -96,13 +119,14 @@ def table(found: Mapping[str, Draws], names: Mapping[str, str]) -> Table:
                 continue
             gain = first.gain(family, SCRATCH, size) if family != SCRATCH else None
             known = gain is not None and np.isfinite(gain.low)
-            told = (estimate(gain), round(leaderboard.sigmas(gain), 1)) if gain and known else (None, None)
+            told = (estimate(gain), round(first.sigmas(family, SCRATCH, size), 1)) if gain and known else (None, None)
             rows.append((size, name, *(estimate(one.mean(family, size)) for one in found.values()), *told,
                          len(first.values[family][size])))
     head = ("Labelled rows", "Model", *(measures.label(name) for name in found), "Gain over scratch", "σ", "Draws")
     return Table("Transfer, scratch and baseline", head, tuple(rows),
                  "Fitted on the same draws of labelled rows (train and validation), judged on the same test rows; "
-                 "means and standard errors over the draws. Gains are paired by draw, positive when better.")
+                 "means and standard errors over the draws. Gains are paired by draw, positive when better; σ by "
+                 "Student's t of as many draws.")
 
 
 def curve(one: Draws, names: Mapping[str, str]) -> Figure:
@@ -130,15 +154,16 @@ def verdict(one: Draws, baseline: str) -> str:
         return ("Whether transfer paid is not known: it and the network from scratch were not both fitted on several "
                 "draws.")
     size = sizes[-1]
-    label = measures.label(one.objective)
-    label = label[0].lower() + label[1:] if label[1:2].islower() else label
+    label = _spoken(one.objective)
     mine, theirs = one.mean(TRANSFERRED, size), one.mean(SCRATCH, size)
     gain = one.gain(TRANSFERRED, SCRATCH, size)
+    common = set(one.values[TRANSFERRED].get(size, ())) & set(one.values[SCRATCH].get(size, ()))
     if not np.isfinite(gain.low):
-        return f"Whether transfer paid is not known: one draw of {size} rows tells no uncertainty."
-    strength = leaderboard.sigmas(gain)
+        return (f"Whether transfer paid is not known: of the draws of {size} rows both were fitted on {len(common)}, "
+                "which tells no uncertainty.")
+    strength = one.sigmas(TRANSFERRED, SCRATCH, size)
     reached = f"{label} {estimate(mine)} against {estimate(theirs)} from scratch with {size} labelled rows"
-    by = f"{leaderboard.size(gain)} ({abs(strength):.1f} σ over {len(one.values[TRANSFERRED][size])} draws)"
+    by = f"{leaderboard.size(gain)} ({abs(strength):.1f} σ over {len(common)} draws)"
     if strength >= SURE:
         said = f"Transfer paid: {reached}, better by {by}."
     elif strength > -SURE:
@@ -147,10 +172,21 @@ def verdict(one: Draws, baseline: str) -> str:
         said = f"Transfer did harm: {reached}, worse by {by}."
     over = one.gain(TRANSFERRED, baseline, size)
     if np.isfinite(over.low):
-        strength = leaderboard.sigmas(over)
+        strength = one.sigmas(TRANSFERRED, baseline, size)
         words = "beats" if strength >= SURE else "is no better than" if strength > -SURE else "is worse than"
         said += f" It {words} the {baseline.replace('_', ' ')} baseline ({estimate(one.mean(baseline, size))})."
     return said
+
+
+def winner(score: Score, objective: str) -> str:
+    """What the search's winner, fitted on all train rows, reached; one sentence."""
+    reached = f"{_spoken(objective)} {estimate(score.metrics[objective])}"
+    return f"The search's winner, {score.name}, has {reached} on the test rows."
+
+
+def _spoken(objective: str) -> str:
+    label = measures.label(objective)
+    return label[0].lower() + label[1:] if label[1:2].islower() else label
 
 
 def estimates(one: Draws, baseline: str) -> dict[str, Estimate]:
@@ -158,7 +194,6 @@ def estimates(one: Draws, baseline: str) -> dict[str, Estimate]:
     sizes = one.sizes()
     if not sizes:
         return {}
-    return {"gain_over_scratch": one.gain(TRANSFERRED, SCRATCH, sizes[-1]),
-            "gain_over_baseline": one.gain(TRANSFERRED, baseline, sizes[-1])}
-
-
+    gains = {"gain_over_scratch": one.gain(TRANSFERRED, SCRATCH, sizes[-1]),
+             "gain_over_baseline": one.gain(TRANSFERRED, baseline, sizes[-1])}
+    return {name: gain for name, gain in gains.items() if np.isfinite(gain.value)}

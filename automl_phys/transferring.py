@@ -67,7 +67,7 @@ def space(facts: Facts, kept: bool) -> dict[str, Range]:
         "units": Range(choices=(0, 32, 128), text="units of a dense layer in the head, 0 for none"),
         "dropout": Range(low=0.0, high=0.6, text="share of units dropped in the head while training"),
         "label_smoothing": Range(low=0.0, high=0.1, text="share of the target spread over all classes"),
-        **(augmentation if facts.kind == "images" else {}),
+        **(augmentation if _augmentable(facts) else {}),
         "learning_rate": Range(low=1e-4, high=1e-2, log=True,
                                text=f"peak learning rate of AdamW, {HEAD:g} times that while the base is frozen"),
         "schedule": Range(choices=("cosine", "constant"), text="learning rate over the training"),
@@ -82,7 +82,7 @@ def defaults(facts: Facts, kept: bool) -> tuple[Params, ...]:
     plain: Params = {
         "scaling": True, "units": 0, "dropout": 0.2, "label_smoothing": 0.0,
         **({"flip": "none", "rotation": 0.0, "translation": 0.0, "noise": 0.0, "intensity": 0.0}
-           if facts.kind == "images" else {}),
+           if _augmentable(facts) else {}),
         "learning_rate": 3e-3, "schedule": "cosine", "weight_decay": 0.02, "batch_size": batch, "epochs": epochs}
     if not kept:
         return plain, {**plain, "learning_rate": 1e-3, "units": 32, "dropout": 0.4}
@@ -90,6 +90,11 @@ def defaults(facts: Facts, kept: bool) -> tuple[Params, ...]:
         return {**plain, "frozen": STATED, "gradual": False}, {**plain, "frozen": STATED, "gradual": True}
     return ({**plain, "frozen": "all"}, {**plain, "frozen": "none", "gradual": False},
             {**plain, "frozen": "none", "gradual": True}, {**plain, "frozen": "half", "gradual": False})
+
+
+def _augmentable(facts: Facts) -> bool:
+    """Whether places in what the base takes are those of images, which series that come as images have not."""
+    return facts.kind == "images" and not facts.sizes.get("series", 0)
 
 
 def _pace(facts: Facts) -> tuple[int, int]:
@@ -146,11 +151,12 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch, kept: boo
     backbone = load_network(problem.folder / BASE)
     if not kept:
         backbone = backbones.untrained(backbone)
+    backbones.settle(backbone)
     layers = backbones.leaves(backbone)
     frozen = 0
     if kept:
         how = problem.schema.settings["freeze"] if values["frozen"] == STATED else SHARES[values["frozen"]]
-        frozen = backbones.frozen_until([layer.name for layer in layers], how)
+        frozen = backbones.frozen(backbone, how)
     head = _head(backbone.output_shape[-1], values, aim.outputs)
     names = [one.name for one in backbone.inputs]
     given = partial(_inputs, names)
@@ -160,8 +166,10 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch, kept: boo
     changed = _augmented(plain, names, problem, values, job.seed % 2**31)
     # what is trained is never what is saved: Keras would write into the file how it was compiled
     features = keras.Input((backbone.output_shape[-1],))
+    # a base of which nothing is trained is as it is in prediction, whether its features are computed once or not
+    mode = {"training": False} if frozen == len(layers) else {}
     training = _Training(
-        keras.Model(raw, head(backbone(changed if len(changed) > 1 else changed[0]))),
+        keras.Model(raw, head(backbone(changed if len(changed) > 1 else changed[0], **mode))),
         keras.Model(features, head(features)), backbone, layers, can_be_computed_once=changed is plain)
     course = _in_stages(training, frozen, values, watch,
                         lambda network, values, watch, encode: supervised.train(
@@ -233,10 +241,12 @@ def _later(watch: Watch, by: int) -> Watch:
 def _head(width: int, values: dict[str, Any], outputs: int) -> Any:
     import keras
 
+    from automl_phys import backbones
+
     layers = keras.layers
     hidden = given = keras.Input((width,), name="features")
     if values["scaling"]:
-        hidden = layers.BatchNormalization(center=False, scale=False)(hidden)
+        hidden = layers.BatchNormalization(center=False, scale=False, momentum=backbones.MOMENTUM)(hidden)
     if values["units"]:
         hidden = layers.Dense(values["units"], activation="relu", kernel_initializer="he_normal")(hidden)
     if values["dropout"] > 0:

@@ -211,14 +211,18 @@ search: {trials: 8}
     assert list(tmp_path.glob("runs/small/latest/trials/*/traceback.txt"))
 
 
+ELSEWHERE = ("classify-jets", "transfer-imagenet")
+"""Run by 'make test' itself; needs a download, which tests/test_backbones.py does without."""
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_shipped_recipe_plans(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["task"] in ("classify", "reduce+cluster", "regress")
+    assert json.loads(capsys.readouterr().out)["task"] in ("classify", "reduce+cluster", "regress", "transfer")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [p for p in RECIPES if p.stem != "classify-jets"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [p for p in RECIPES if p.stem not in ELSEWHERE], ids=lambda p: p.stem)
 def test_every_shipped_recipe_runs_on_a_small_budget(path: Path, tmp_path: Path) -> None:
     process = command("run", str(path), "--smoke", "--quiet", cwd=tmp_path)
     _, err = process.communicate()

@@ -23,7 +23,7 @@ recipe: 1
 name: qcd-vs-w
 task: classify
 data: {builtin: jet_images, images: images, target: label, signal: w, cut: "label != 'top' and event_id % 2 == 0"}
-model: {families: [cnn], ensemble: 1, refit: false}
+model: {families: [cnn], ensemble: 1, refit: false, cnn: {pooling: average, normalisation: batch}}
 search: {trials: 4}
 seed: 1
 """,
@@ -32,7 +32,7 @@ recipe: 1
 name: digits-0-to-4
 task: classify
 data: {{builtin: digit_images, images: pixels, target: target, cut: "{DIGITS}"}}
-model: {{families: [cnn], ensemble: 1, refit: false}}
+model: {{families: [cnn], ensemble: 1, refit: false, cnn: {{pooling: average, normalisation: batch}}}}
 search: {{trials: 4}}
 seed: 1
 """,

@@ -79,7 +79,6 @@ def space(facts: Facts) -> dict[str, Range]:
         "pooling": Range(choices=("average", "max", "flatten"), text="what becomes of the last stage's images"),
         "units": Range(choices=(0, 32, 64, 128, 256), text="units of the dense layer before the output, 0 for none"),
         "dropout": Range(low=0.0, high=0.5, text="share of units dropped before the output while training"),
-        "spatial_dropout": Range(low=0.0, high=0.3, text="share of filters dropped between stages while training"),
         "flip": Range(choices=("none", "horizontal", "vertical", "both"), text="augmentation: mirrored at random"),
         "rotation": Range(low=0.0, high=180.0, text="augmentation: turned by up to so many degrees"),
         "translation": Range(low=0.0, high=0.25, text="augmentation: moved by up to this share of the sides"),
@@ -103,12 +102,15 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
         **({"loss": "squared"} if facts.sizes.get("targets", 0) else {"label_smoothing": 0.0}),
         "scale": "channel", "position": True, "stride": stride, "filters": 16, "stages": stages, "convolutions": 1,
         "kernel": 3, "residual": False, "normalisation": "none", "activation": "silu", "pooling": "flatten",
-        "units": 64, "dropout": 0.3, "spatial_dropout": 0.0, "flip": "none", "rotation": 0.0, "translation": 0.0,
+        "units": 64, "dropout": 0.3, "flip": "none", "rotation": 0.0, "translation": 0.0,
         "noise": 0.0, "intensity": 0.0, "learning_rate": 3e-3, "schedule": "cosine", "weight_decay": 0.1,
         "batch_size": batch, "epochs": epochs}
     second = {**first, "normalisation": "batch", "activation": "relu"}
     third = {**second, "scale": "root", "position": False, "stride": 2 if _side(facts) > 16 else 1, "convolutions": 2,
              "residual": True, "pooling": "average", "translation": 0.05}
+    if facts.sizes.get("targets", 0):  # amounts are blurred by dropout
+        first, second, third = ({**one, "dropout": 0.0} for one in (first, second, third))
+        second = {**second, "loss": "gaussian"}
     return first, second, third
 
 
@@ -223,8 +225,6 @@ def _core(given: list[Any], values: dict[str, Any], outputs: int) -> Any:
     for stage in range(values["stages"]):
         if stage:
             hidden = layers.MaxPooling2D(2, padding="same")(hidden)
-            if values["spatial_dropout"] > 0:
-                hidden = layers.SpatialDropout2D(values["spatial_dropout"])(hidden)
         hidden = _stage(hidden, values, values["filters"] * 2**stage, first=not stage)
     pools = {"average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, "flatten": layers.Flatten}
     hidden = pools[values["pooling"]]()(hidden)

@@ -8,7 +8,7 @@ labelled rows and of fewer of them. Bases are :mod:`automl_phys.pretrained`'s an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,12 +17,13 @@ from pydantic import Field
 
 from automl_phys import measures
 from automl_phys.contracts import Candidate, Facts
-from automl_phys.errors import Mistake
+from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Evaluation
-from automl_phys.sections import Augment, Base, Missing, Section, TextTable, Until
+from automl_phys.sections import Augment, Base, Broken, Missing, Section, TextTable, Until
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
+    from automl_phys.pretrained import Found
     from automl_phys.table import NewRows, Rows, Schema, TableProblem
     from automl_phys.values import Array
 
@@ -37,7 +38,9 @@ REPLICATED = "families"
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives()
 
 LEAST_TRAIN = 8
-"""Training rows that the smallest sample has."""
+"""Training rows that the smallest sample has at least."""
+LEAST_PER_CLASS = 4
+"""The same for each class, on average."""
 
 
 class Transfer(Section):
@@ -66,6 +69,34 @@ class Options(Section):
     """Change images at random while training: [flip, rotate: 15, translate: 0.1, noise: 0.02]. Default: searched."""
     transfer: Transfer = Field(default_factory=Transfer)
     """How transfer is held against the same network from scratch."""
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        images, text = self.data.image_column, self.data.text
+        if self.base.embeddings and not text:
+            yield Broken("base", "Word vectors are for texts, and the data name none.",
+                         "Name their column under data: text.")
+        if self.base.embeddings and images:
+            yield Broken("base", "Word vectors take texts alone, and the data name images.",
+                         "Leave out 'images' under data.")
+        if text and not self.base.embeddings:
+            yield Broken("data", f"The texts '{text}' are for word vectors, and the base is something else.",
+                         "Give base: {embeddings: FILE}, or leave 'text' out.")
+        if self.base.application and not images:
+            yield Broken("base", f"{self.base.application} takes images, and the data name none.",
+                         "Name their column under data: images.")
+        if (self.base.application or self.base.embeddings) and self.data.features:
+            yield Broken("base", "The base takes nothing beside the images or texts, and the data name features.",
+                         "Leave out 'features' under data.")
+        if self.augment is not None and not images:
+            yield Broken("augment", "What is changed at random are images, and the data name none.",
+                         "Leave 'augment' out.")
+        if self.gradual and self.freeze == "all":
+            yield Broken("gradual", "All of the base is frozen, so nothing is left to unfreeze gradually.",
+                         "Leave out one of the two.")
+        if self.data.split.folds is not None:
+            yield Broken("data", "Draws of the labelled rows take the place of folds here.",
+                         "Leave out 'folds' under data: split.")
 
 
 def families(options: Options, asked: Sequence[str]) -> Sequence[str]:
@@ -99,71 +130,77 @@ def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
 
 def look(options: Options, folder: Path, seed: int) -> Facts:
     """Facts from the header, the target and the base's file. Raises DataError with all mistakes."""
-    from automl_phys import pretrained, table
-
-    found = pretrained.find(options.base, folder)
-    return _facts(options, found, table.look(options.data, folder, seed))
-
-
-def _facts(options: Options, found: Any, seen: Facts) -> Facts:
-    """Facts with what families and the planner want to know of the base and of the draws."""
+    found, seen = _look(options, folder, seed)
     size = round(found.file.stat().st_size / 1e6) if found.file else 100
     more = {"replicas": options.transfer.draws * _sizes(options, seen), "base_mb": max(1, size),
-            "freeze_stated": int(options.freeze is not None)}
+            "freeze_stated": int(options.freeze is not None), "series": int(found.series)}
     return replace(seen, sizes={**seen.sizes, **more}, notes=(*seen.notes, f"The base is {found.text}."))
 
 
+def _look(options: Options, folder: Path, seed: int) -> tuple[Found, Facts]:
+    """The base and what the table's header and target tell. Raises DataError with the mistakes of both."""
+    from automl_phys import pretrained, table
+
+    mistakes: list[Mistake] = []
+    found = seen = None
+    try:
+        found = pretrained.find(options.base, folder)
+    except DataError as error:
+        mistakes += error.mistakes
+    try:
+        seen = table.look(options.data, folder, seed)
+    except DataError as error:
+        mistakes += error.mistakes
+    if found and found.series and options.augment is not None:
+        mistakes.append(Mistake("base-does-not-fit", "The base takes series, which are not changed at random as images "
+                                "are.", "Leave 'augment' out.", ("augment",)))
+    if mistakes or not found or not seen:
+        raise DataError(mistakes)
+    return found, seen
+
+
 def _sizes(options: Options, seen: Facts) -> int:
-    """Sizes that a sample is drawn in, as many as leave ``LEAST_TRAIN`` rows to train on."""
-    sizes = 1
-    while sizes < options.transfer.sizes and seen.rows["train"] / 2**sizes >= LEAST_TRAIN:
+    """Sizes that a sample is drawn in, as many as leave enough rows to train on."""
+    sizes, least = 1, max(LEAST_TRAIN, LEAST_PER_CLASS * seen.sizes.get("outputs", 0))
+    while sizes < options.transfer.sizes and seen.rows["train"] / 2**sizes >= least:
         sizes += 1
     return sizes
 
 
 def prepare(options: Options, folder: Path, target: Path, seed: int) -> TableProblem:
     """Read, check, split and write the table, and the base beside it. Raises DataError with all mistakes."""
-    from automl_phys import pretrained, table, transfer_problem
+    from automl_phys import table, transfer_problem
 
-    found = pretrained.find(options.base, folder)
-    seen = table.look(options.data, folder, seed)
+    found, seen = _look(options, folder, seed)
 
     def beside(draft: Path, schema: Schema) -> Sequence[str]:
-        return _write_base(options, found, schema, draft, seen.rows["train"])
+        return _write_base(options, found, schema, draft, seen.rows["train"], seed)
 
     table.prepare(options.data, folder, target, seed, _settings(options, found, seen), beside)
     return transfer_problem.load(target)
 
 
-def _write_base(options: Options, found: Any, schema: Schema, draft: Path, train: int) -> Sequence[str]:
+def _write_base(
+    options: Options, found: Found, schema: Schema, draft: Path, train: int, seed: int
+) -> Sequence[str]:
     """Write the base as a network for these inputs; gives notes on how it was adapted, and on words without vectors."""
     import numpy as np
 
     from automl_phys import keras_fit
 
-    keras_fit.load_keras()
-    from automl_phys import backbones, transferring, word_vectors
-    from automl_phys.text_tokens import Vocabulary
+    keras = keras_fit.load_keras()
+    from automl_phys import backbones, transferring
 
-    largest = 255.0
-    if schema.image is not None and schema.image.kind != "uint8":
-        images = np.load(draft / "images.npy", mmap_mode="r")[:train]
-        largest = float(max(block.max() for block in np.array_split(images, -(-len(images) // 1024)))) or 1.0
-    backbone, notes = backbones.build(found, schema, largest)
-    names = [layer.name for layer in backbones.leaves(backbone)]
+    images, tokens = (np.load(file, mmap_mode="r")[:train] if (file := draft / f"{name}.npy").exists() else None
+                      for name in ("images", "tokens"))
+    keras.utils.set_random_seed(seed % 2**32)  # of a base without weights
+    backbone, notes = backbones.build(found, schema, images, tokens)
     if options.freeze is not None:
-        count = backbones.frozen_until(names, _stated(options))
-        notes = (*notes, f"{count} of the base's {len(names)} layers are frozen: "
+        names = [layer.name for layer in backbones.leaves(backbone)]
+        count = backbones.frozen(backbone, _stated(options))
+        notes = (*notes, f"{count} of the base's {len(names)} layers with weights are frozen: "
                  f"{', '.join(names[:count][:6]) or 'none'}{', …' if count > 6 else ''}.")
     backbone.save(draft / transferring.BASE)
-    if schema.texts is not None and found.file is not None:
-        tokens = np.load(draft / "tokens.npy", mmap_mode="r")[:train]
-        vectors = word_vectors.read(found.file, schema.texts.words)
-        running, _, most = word_vectors.out_of_vocabulary(np.asarray(tokens), Vocabulary(schema.texts.words),
-                                                          vectors.found)
-        listed = ", ".join(word for word, _ in most[:10])
-        notes = (*notes, f"Of the running words of the training texts {running:.1%} have no vector"
-                 + (f", most often {listed}." if listed else "."))
     return notes
 
 
@@ -171,15 +208,17 @@ def _stated(options: Options) -> Any:
     return {"until": options.freeze.until} if isinstance(options.freeze, Until) else options.freeze
 
 
-def _settings(options: Options, found: Any, seen: Facts) -> Mapping[str, Any]:
-    return {"base": found.digest, "freeze": _stated(options), "sizes": _sizes(options, seen)}
+def _settings(options: Options, found: Found, seen: Facts) -> Mapping[str, Any]:
+    """``sizes`` and ``freeze`` are what models are fitted by; with the rest, all that facts depend on."""
+    return {"base": found.digest, "freeze": _stated(options), "sizes": _sizes(options, seen),
+            "draws": options.transfer.draws}
 
 
 def fingerprint(options: Options, folder: Path, seed: int) -> str:
     """Hash of all that decides the prepared table and its base. Raises DataError."""
-    from automl_phys import pretrained, table
+    from automl_phys import table
 
-    found, seen = pretrained.find(options.base, folder), table.look(options.data, folder, seed)
+    found, seen = _look(options, folder, seed)
     return table.fingerprint(options.data, folder, seed, _settings(options, found, seen))
 
 
@@ -219,12 +258,12 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
 
     plain = class_exhibits.evaluation(problem, candidates, objective, seed)
     found = transfer_exhibits.draws(candidates, problem.test, objective)
-    names = {c.family: c.name for c in candidates if c.replicas}
-    names = {family: family.replace("_", " ") for family in (*DEFAULT_FAMILIES, *names) if family in names}
     first = found[objective]
+    families = sorted(first.values, key=lambda family: (*DEFAULT_FAMILIES, family).index(family))
+    names = {family: family.replace("_", " ") + " baseline" * (family == BASELINE) for family in families}
     if not first.sizes():
         return plain
-    said = f"{transfer_exhibits.verdict(first, BASELINE)} {plain.verdict}"
+    said = f"{transfer_exhibits.verdict(first, BASELINE)} {transfer_exhibits.winner(plain.scores[0], objective)}"
     compared = transfer_exhibits.table(found, names)
     return replace(
         plain, verdict=said, metrics={**plain.metrics, **transfer_exhibits.estimates(first, BASELINE)},
