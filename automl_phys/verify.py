@@ -22,7 +22,8 @@ from automl_phys.rundir import FitDir, RunDir, read_json, write_json
 from automl_phys.trials import Ensemble, Job
 
 TOLERANCE = 1e-5
-"""How much a saved model's predictions may differ from those at the time of the fit."""
+"""How much a saved model's predictions may differ from those at the time of the fit; of predictions beyond 1, such as
+energies, as a share of the largest: they have seven digits."""
 
 
 def run(plan: Plan, run_dir: RunDir, show: Show) -> None:
@@ -53,13 +54,15 @@ def measure(run_dir: RunDir, fits: Sequence[str], show: Show | None = None) -> N
 
 
 def difference(fit: FitDir, run_dir: RunDir) -> float:
-    """The largest difference between a fit's stored predictions and those of its saved models; NaN if any is NaN."""
+    """The largest difference between a fit's stored predictions and those of its saved models, as ``TOLERANCE`` counts
+    it; NaN if any is NaN."""
     job = read_json(fit.job, Job)
     problems = resampling.problems(job, run_dir.path)
     predictions = [ensemble.model(job.family, fit.model(i if len(problems) > 1 else None)).predict(problem.valid)
                    for i, problem in enumerate(problems)]
     stored = np.load(fit.valid, allow_pickle=False)
-    return float(np.max(np.abs(np.concatenate(predictions) - stored)))
+    largest = float(np.max(np.abs(np.concatenate(predictions) - stored)))
+    return largest / max(1.0, float(np.max(np.abs(stored))))
 
 
 def _elsewhere(run_dir: RunDir, fits: Sequence[str]) -> None:

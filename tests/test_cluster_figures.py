@@ -161,8 +161,8 @@ def test_replicas_give_stability_and_excess(values):
     packed = np.column_stack([LABELS, own.probability, own.stability, np.full(300, 0.9), own.embedding]).astype(np.float32)
     half = packed.copy()
     half[:80, 0] = 2  # cluster 0 falls apart
-    found = [Replica("bootstrap", 0.7, packed), Replica("bootstrap", 0.6, half), Replica("shuffled", 0.1, packed),
-             Replica("shuffled", 0.2, packed), Replica("gaussian", 0.0, packed), Replica("gaussian", float("nan"), packed)]
+    found = [Replica("bootstrap", 0.7, packed, None), Replica("bootstrap", 0.6, half, None), Replica("shuffled", 0.1, packed, None),
+             Replica("shuffled", 0.2, packed, None), Replica("gaussian", 0.0, packed, None), Replica("gaussian", float("nan"), packed, None)]
     replicas = cluster_replicas.read(own, Estimate(0.8, 0.78, 0.82), found)
     assert replicas.stability == pytest.approx([0.75, 1.0])
     assert set(replicas.nulls) == {"shuffled columns", "a Gaussian of the same covariance"}

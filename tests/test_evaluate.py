@@ -41,6 +41,7 @@ def run(tmp_path, monkeypatch):
         return np.column_stack([1 - p, p])
 
     monkeypatch.setattr(ensemble, "predict_member", predict)
+    monkeypatch.setattr(ensemble, "figures", lambda *_: ())
     mlp, trees, linear = (Member(f, n, w, {}, (f,), 1.5) for f, n, w in (("mlp", 2, 0.7), ("boosted_trees", 1, 0.3),
                                                                            ("linear", 0, 1.0)))
     write_json(run_dir.ensemble, Ensemble((mlp, trees), {"mlp": mlp, "linear": linear, "baseline": linear}, "log_loss", 0.5))

@@ -62,9 +62,9 @@ def replicas(problem, null, count=3):
     """Fits on subsamples that find the blobs again, and nulls that reach ``null``, all with some spread."""
     made = []
     for i in range(count):
-        made += [Replica("bootstrap", 0.8 + 0.01 * i, right(problem)),
-                 Replica("shuffled", null + 0.01 * i, coarse(problem)),
-                 Replica("gaussian", null - 0.01 * i, coarse(problem))]
+        made += [Replica("bootstrap", 0.8 + 0.01 * i, right(problem), None),
+                 Replica("shuffled", null + 0.01 * i, coarse(problem), None),
+                 Replica("gaussian", null - 0.01 * i, coarse(problem), None)]
     return tuple(made)
 
 

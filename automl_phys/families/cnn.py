@@ -166,11 +166,11 @@ class Cnn:
         self.model.save(folder / "cnn.keras")
 
     def figures(self) -> tuple[Figure, ...]:
-        """The filters of the first convolution."""
+        """The filters of the first convolution, what they do with the image's own channels."""
         from automl_phys import image_figures
 
         kernel = self.model.get_layer("core").get_layer("first").get_weights()[0]
-        return (image_figures.filters(kernel, "The first layer's filters"),)
+        return (image_figures.filters(kernel[:, :, :self.model.inputs[0].shape[-1]], "cnn"),)
 
 
 def load(folder: Path) -> Fitted:
