@@ -135,6 +135,17 @@ def _raw(schema: Schema) -> list[Any]:
     return made
 
 
+class Still(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
+    """A network as it is in prediction, without its dropout, also in the training of what follows it. Never saved."""
+
+    def __init__(self, network: Any, **config: Any) -> None:
+        super().__init__(**config)
+        self.network = network
+
+    def call(self, given: Any) -> Any:
+        return self.network(given, training=False)
+
+
 # ---------------------------------------------------------------- a network that was trained before
 
 def _of_network(found: Found, schema: Schema) -> tuple[Any, tuple[str, ...]]:

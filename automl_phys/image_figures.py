@@ -269,7 +269,7 @@ def _examples(rows: Rows, which: NDArray[np.int64], name: str, title: str, title
     small = shrunk(some)
     scale = _scale("Pixel", _sample(rows), _shades(small))
     if some.dtype == np.uint8:
-        scale = replace(scale, high=255.0)
+        scale = replace(scale, high=float(max(1, some.max())))
     return _figure(name, title, _pictures(small, titles, some.dtype == np.uint8), scale, caption)
 
 

@@ -108,9 +108,8 @@ class Position(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         return *shape[:-1], int(shape[-1] or 0) + 2
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Intensity(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
-    """Each image, while training, times a number drawn from 1 − ``spread`` … 1 + ``spread``."""
+class Random(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
+    """A layer that changes images while training, by ``spread``, with random numbers of its own."""
 
     def __init__(self, spread: float, seed: int | None = None, **config: Any) -> None:
         super().__init__(**config)
@@ -121,13 +120,31 @@ class Intensity(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         return {**super().get_config(), "spread": self.spread, "seed": self.seed}
 
     def call(self, images: Any, training: bool = False) -> Any:
-        if not training:
-            return images
-        shape = (ops.shape(images)[0], 1, 1, 1)
-        return images * keras.random.uniform(shape, 1 - self.spread, 1 + self.spread, seed=self._numbers)
+        return self.changed(images) if training else images
+
+    def changed(self, images: Any) -> Any:
+        """The images as they are trained on: here as they are."""
+        return images
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return shape
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Intensity(Random):
+    """Each image, while training, times a number drawn from 1 − ``spread`` … 1 + ``spread``."""
+
+    def changed(self, images: Any) -> Any:
+        shape = (ops.shape(images)[0], 1, 1, 1)
+        return images * keras.random.uniform(shape, 1 - self.spread, 1 + self.spread, seed=self._numbers)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Noise(Random):
+    """Gaussian noise of width ``spread`` on each pixel while training; Keras's own layer knows no width above 1."""
+
+    def changed(self, images: Any) -> Any:
+        return images + keras.random.normal(ops.shape(images), 0.0, self.spread, seed=self._numbers)
 
 
 def augmented(images: Any, how: Mapping[str, Any], seed: int, fill: float = 0.0) -> Any:
@@ -150,5 +167,5 @@ def augmented(images: Any, how: Mapping[str, Any], seed: int, fill: float = 0.0)
     if how.get("intensity"):
         images = Intensity(how["intensity"], seed=seed + 3)(images)
     if how.get("noise"):
-        images = keras.layers.GaussianNoise(how["noise"], seed=seed + 4)(images)
+        images = Noise(how["noise"], seed=seed + 4)(images)
     return images

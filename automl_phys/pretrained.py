@@ -73,13 +73,9 @@ class Found:
 
 
 def find(base: Base, folder: Path) -> Found:
-    """The base that a recipe in ``folder`` names. Raises DataError: ``no-such-application``, ``missing-file``,
+    """The base that a recipe in ``folder`` names. Raises DataError: ``missing-file``,
     ``no-such-run``, ``base-is-no-network``, ``unreadable-file``."""
     if base.application is not None:
-        if base.application not in APPLICATIONS:
-            text = f"There is no application '{base.application}'.{did_you_mean(base.application, APPLICATIONS)}"
-            raise DataError(Mistake("no-such-application", text, f"There are {', '.join(APPLICATIONS)}.",
-                                    (*KEY, "application")))
         named = base.weights in {"imagenet", "none"}
         file = None if named else _file(folder / base.weights, (*KEY, "weights"))
         with_weights = {"none": "without weights", "imagenet": "trained on ImageNet"}.get(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TRANSFERRED, SCRATCH = "transferred", "scratch"
 LEVEL = 0.6827
 BESIDE = ("log_loss", "roc_auc", "accuracy")
+MARGIN = 1.15
+"""By how much the axis of labelled rows goes beyond them."""
 SURE = 2.0
 """Standard deviations from which on a difference is called one."""
 MOST_SIGMAS = 10.0
@@ -141,7 +143,8 @@ def curve(one: Draws, names: Mapping[str, str]) -> Figure:
                              group=name))
     label = measures.label(one.objective)
     better = "Up" if measures.find(one.objective)[0].direction == "maximize" else "Down"
-    return Figure("transfer-curve", f"{label} against labelled rows", "xy", Axis("Labelled rows", scale="log"),
+    rows = Axis("Labelled rows", scale="log", low=one.sizes()[0] / MARGIN, high=one.sizes()[-1] * MARGIN)
+    return Figure("transfer-curve", f"{label} against labelled rows", "xy", rows,
                   Axis(f"{label} on the test rows"), tuple(s for s in series if s.y),
                   caption=f"{better} is better. Means over draws of the labelled rows; bars: their standard errors "
                   "(68 %).", section="Transfer")
@@ -167,7 +170,8 @@ def verdict(one: Draws, baseline: str) -> str:
     if strength >= SURE:
         said = f"Transfer paid: {reached}, better by {by}."
     elif strength > -SURE:
-        said = f"Transfer did not pay beyond the uncertainty: {reached}, a difference of {by}."
+        sense = "better" if gain.value >= 0 else "worse"
+        said = f"Transfer did not pay: {reached}, {sense} by {by}, which is within the uncertainty."
     else:
         said = f"Transfer did harm: {reached}, worse by {by}."
     over = one.gain(TRANSFERRED, baseline, size)

@@ -23,7 +23,7 @@ class TransferProblem(TableProblem):
     def resamples(self, count: int, seed: int) -> Sequence[TableProblem]:
         """``count`` draws from train and valid, in their proportions: of all rows, of half of them, a quarter, …, then
         the same again. The draw of a size and a turn depends on ``seed`` alone; small draws are parts of large ones of
-        the same turn."""
+        the same turn. Groups stay whole, so that with them both holds about, and a size is one but for a few rows."""
         sizes = int(self.schema.settings["sizes"])
         return [self._draw(i % sizes, i // sizes, seed) for i in range(count)]
 
@@ -37,7 +37,7 @@ class TransferProblem(TableProblem):
         parts = table_split.cut(self._strata[:known], shares, groups, rng)
         train, valid = (np.flatnonzero(parts == i) for i in (0, 1))
         return TransferProblem(self.folder, self.stored, {"train": train, "valid": valid, "test": self.picks["test"]},
-                               f"{len(train) + len(valid)} rows, draw {turn + 1}")
+                               f"{round(part * known)} rows, draw {turn + 1}")
 
 
 def load(folder: Path) -> TransferProblem:

@@ -167,9 +167,9 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch, kept: boo
     # what is trained is never what is saved: Keras would write into the file how it was compiled
     features = keras.Input((backbone.output_shape[-1],))
     # a base of which nothing is trained is as it is in prediction, whether its features are computed once or not
-    mode = {"training": False} if frozen == len(layers) else {}
+    base = backbones.Still(backbone) if frozen == len(layers) else backbone
     training = _Training(
-        keras.Model(raw, head(backbone(changed if len(changed) > 1 else changed[0], **mode))),
+        keras.Model(raw, head(base(changed if len(changed) > 1 else changed[0]))),
         keras.Model(features, head(features)), backbone, layers, can_be_computed_once=changed is plain)
     course = _in_stages(training, frozen, values, watch,
                         lambda network, values, watch, encode: supervised.train(

@@ -209,6 +209,8 @@ def _step(node: Mapping[str, Any], part: str | int) -> Mapping[str, Any]:
 def _allowed(schema: Mapping[str, Any], path: Key) -> list[str]:
     """The keys of a section, those that must be there first."""
     node = _resolved(_node(schema, path), schema)
+    options = [_resolved(option, schema) for option in node.get("anyOf", ())]
+    node = next((option for option in options if "properties" in option), node)
     required = list(node.get("required", ()))
     return required + [key for key in node.get("properties", ()) if key not in required]
 

@@ -18,7 +18,8 @@ from pydantic import Field
 from automl_phys import measures
 from automl_phys.contracts import Candidate, Facts
 from automl_phys.errors import DataError, Mistake
-from automl_phys.exhibits import Evaluation
+from automl_phys.exhibits import Evaluation, Table
+from automl_phys.registry import did_you_mean
 from automl_phys.sections import Augment, Base, Broken, Missing, Section, TextTable, Until
 from automl_phys.values import Direction
 
@@ -71,8 +72,13 @@ class Options(Section):
     """How transfer is held against the same network from scratch."""
 
     def broken(self) -> Iterator[Broken]:
+        from automl_phys.pretrained import APPLICATIONS
+
         yield from super().broken()
-        images, text = self.data.image_column, self.data.text
+        images, text, application = self.data.image_column, self.data.text, self.base.application
+        if application and application not in APPLICATIONS:
+            yield Broken("base", f"There is no application '{application}'.{did_you_mean(application, APPLICATIONS)}",
+                         f"There are {', '.join(APPLICATIONS)}.")
         if self.base.embeddings and not text:
             yield Broken("base", "Word vectors are for texts, and the data name none.",
                          "Name their column under data: text.")
@@ -82,10 +88,10 @@ class Options(Section):
         if text and not self.base.embeddings:
             yield Broken("data", f"The texts '{text}' are for word vectors, and the base is something else.",
                          "Give base: {embeddings: FILE}, or leave 'text' out.")
-        if self.base.application and not images:
-            yield Broken("base", f"{self.base.application} takes images, and the data name none.",
+        if application and not images:
+            yield Broken("base", f"{application} takes images, and the data name none.",
                          "Name their column under data: images.")
-        if (self.base.application or self.base.embeddings) and self.data.features:
+        if (application or self.base.embeddings) and self.data.features:
             yield Broken("base", "The base takes nothing beside the images or texts, and the data name features.",
                          "Leave out 'features' under data.")
         if self.augment is not None and not images:
@@ -201,7 +207,7 @@ def _write_base(
         notes = (*notes, f"{count} of the base's {len(names)} layers with weights are frozen: "
                  f"{', '.join(names[:count][:6]) or 'none'}{', …' if count > 6 else ''}.")
     backbone.save(draft / transferring.BASE)
-    return notes
+    return f"The base is {found.text}.", *notes
 
 
 def _stated(options: Options) -> Any:
@@ -256,6 +262,8 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
     """What the test rows say: whether transfer paid, and all there is to see of the winner."""
     from automl_phys import class_exhibits, transfer_exhibits
 
+    winner = candidates[0].family  # its best trial is the winner: no need to list it twice
+    candidates = [c for c in candidates if c.role != "member" or c.family != winner]
     plain = class_exhibits.evaluation(problem, candidates, objective, seed)
     found = transfer_exhibits.draws(candidates, problem.test, objective)
     first = found[objective]
@@ -265,9 +273,10 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
         return plain
     said = f"{transfer_exhibits.verdict(first, BASELINE)} {transfer_exhibits.winner(plain.scores[0], objective)}"
     compared = transfer_exhibits.table(found, names)
+    notes = Table("Data and base", ("What was found",), tuple((note,) for note in problem.facts().notes))
     return replace(
         plain, verdict=said, metrics={**plain.metrics, **transfer_exhibits.estimates(first, BASELINE)},
-        tables=(plain.tables[0], compared, *plain.tables[1:]),
+        tables=(plain.tables[0], compared, notes, *plain.tables[1:]),
         figures=(transfer_exhibits.curve(first, names), *plain.figures))
 
 

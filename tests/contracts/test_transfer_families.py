@@ -21,6 +21,7 @@ layers = keras.layers
 
 NETWORKS = ("transferred", "scratch")
 BASES = ("images", "numbers", "series", "texts", "beside")
+PAIRS = [*(("transferred", base) for base in BASES), ("scratch", "numbers")]
 ROWS = 160
 
 
@@ -66,7 +67,7 @@ def written(kind: str, folder: Path, **more: Any) -> transfer.Options:
     target = rng.integers(0, 3, ROWS)
     labels = np.array(["a", "b", "c"])[target]
     if kind == "texts":
-        words = ("alpha beta gamma".split(), "delta epsilon zeta".split(), "eta theta iota".split())
+        words = (["alpha", "beta", "gamma"], ["delta", "epsilon", "zeta"], ["eta", "theta", "iota"])
         lines = [f'"{" ".join(rng.choice([*words[t], "the"], 6))}",{label}' for t, label in zip(target, labels, strict=True)]
         (folder / "notes.csv").write_text("note,label\n" + "\n".join(lines))
         vectors = [f"{word} {' '.join(map(str, rng.normal(size=6).round(3)))}" for group in words for word in group]
@@ -83,10 +84,8 @@ def written(kind: str, folder: Path, **more: Any) -> transfer.Options:
     return transfer.Options.model_validate({"data": {**data, "target": "label"}, "base": base, **more})
 
 
-@pytest.fixture(scope="module", params=BASES)
-def problem(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp(request.param)
-    return transfer.prepare(written(request.param, folder), folder, folder / "problem", 0)
+def prepared(kind: str, folder: Path) -> Any:
+    return transfer.prepare(written(kind, folder), folder, folder / "problem", 0)
 
 
 def quick(family: str, facts: Facts, **more: Any) -> Params:
@@ -110,8 +109,9 @@ def test_the_space_contains_the_defaults(family: str, given: Facts) -> None:
     assert module.skip(Facts("environment", {}, {})) and module.memory_mb(given) > 0
 
 
-@pytest.mark.parametrize("family", NETWORKS)
-def test_it_learns_saves_and_loads(problem: Any, family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("family", "kind"), PAIRS)
+def test_it_learns_saves_and_loads(family: str, kind: str, tmp_path: Path) -> None:
+    problem = prepared(kind, tmp_path)
     module, params = registry.load("families", family), quick(family, problem.facts())
     steps: list[int] = []
     fitted = module.fit(problem, params, job(family, params), lambda step, p: steps.append(step) or 0.0)
@@ -126,7 +126,9 @@ def test_it_learns_saves_and_loads(problem: Any, family: str, tmp_path: Path) ->
     assert np.array_equal(again.predict(problem.test), predictions), "the same seed, other numbers"
 
 
-def test_being_stopped_passes_through(problem: Any) -> None:
+def test_being_stopped_passes_through(tmp_path: Path) -> None:
+    problem = prepared("numbers", tmp_path)
+
     def stop(step: int, predictions: Any) -> float:
         raise Pruned
 
@@ -137,8 +139,7 @@ def test_being_stopped_passes_through(problem: Any) -> None:
 
 def test_weights_count(tmp_path: Path) -> None:
     """Events of weight zero might as well not be there: their labels, all wrong, do no harm."""
-    options = written("numbers", tmp_path)
-    given = transfer.prepare(options, tmp_path, tmp_path / "problem", 0)
+    given = prepared("numbers", tmp_path)
     rows = given.train
     wrong = np.arange(len(rows)) < len(rows) // 2
     poisoned = partial(type(rows), rows.numbers, rows.categories, np.where(wrong, (rows.target + 1) % 3, rows.target))
