@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from automl_phys import heads, image_layers, layers, pretrained, word_vectors  # the layers that files name
+from automl_phys import base_layers, pretrained, saved_networks, word_vectors
 from automl_phys.errors import DataError, Mistake
-from automl_phys.layers import PACKAGE, Fixed
+from automl_phys.layers import Fixed
 from automl_phys.pretrained import KEY, Found
 from automl_phys.registry import did_you_mean
 from automl_phys.text_tokens import Vocabulary
@@ -30,13 +29,8 @@ if TYPE_CHECKING:
     from automl_phys.table import Schema
     from automl_phys.values import Array
 
-__all__ = ["Pooled", "application", "build", "frozen", "heads", "image_layers", "layers", "leaves", "settle",
-           "untrained"]
-
 LARGEST_SIDE = 224
 """Side that images are brought to for an application at most, unless the recipe says otherwise."""
-CAFFE_MEAN = (103.939, 116.779, 123.68)
-TORCH_MEAN, TORCH_WIDTH = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OF_ROOTS = frozenset(f"EfficientNetB{size}" for size in range(8))
 """Applications whose weights from ImageNet want pixels divided by the roots of the widths once more."""
 MOMENTUM = 0.9
@@ -150,7 +144,7 @@ class Still(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
 
 def _of_network(found: Found, schema: Schema) -> tuple[Any, tuple[str, ...]]:
     try:
-        model = keras.models.load_model(found.file, compile=False, safe_mode=True)
+        model = saved_networks.load(Path(str(found.file)))
     except Exception as error:  # whatever a layer's own code raises
         raise DataError(Mistake("unreadable-file", f"{found.file} cannot be read as a network of Keras: "
                                 f"{' '.join(str(error).split())[:300]}",
@@ -237,7 +231,7 @@ def _with_channels(images: Any, wanted: int, notes: list[str]) -> Any:
         return images
     notes.append(f"Images of {channels} channel{'s' * (channels > 1)} become {wanted}: "
                  + ("the same in each." if channels == 1 else "their mean" + (" in each." if wanted > 1 else ".")))
-    return Channels(wanted, name="channels")(images)
+    return base_layers.Channels(wanted, name="channels")(images)
 
 
 def _resized(images: Any, sides: Sequence[int], notes: list[str]) -> Any:
@@ -262,7 +256,7 @@ def _fitting_numbers(numbers: Any, wanted: Any, found: Found, schema: Schema, no
     beyond = [name for name in schema.numbers if name not in found.features]
     if beyond:
         notes.append(f"Features that the base does not know are not used: {', '.join(beyond)}.")
-    return Columns([schema.numbers.index(name) for name in found.features], name="columns")(numbers)
+    return base_layers.Columns([schema.numbers.index(name) for name in found.features], name="columns")(numbers)
 
 
 def _unfit(found: Found, why: str, remedy: str) -> DataError:
@@ -294,7 +288,7 @@ def _of_application(found: Found, schema: Schema, given: Array | None) -> tuple[
     notes: list[str] = []
     raw = _raw(schema)
     images = _resized(_with_channels(raw[0], 3, notes), sides, notes)
-    images = Shades(how, *_black_and_white(given), name="shades")(images)
+    images = base_layers.Shades(how, *_black_and_white(given), name="shades")(images)
     network = application(name, sides, weights if found.file is None else str(found.file))
     return keras.Model(raw, network(images), name="backbone"), tuple(notes)
 
@@ -346,7 +340,7 @@ def _with_imagenet_scale(network: Any) -> Any:
 
     def call(layer: Any, *given: Any, **how: Any) -> Any:
         made = layer(*given, **how)
-        roots = [1 / math.sqrt(width) for width in TORCH_WIDTH]
+        roots = [1 / math.sqrt(width) for width in base_layers.TORCH_WIDTH]
         return keras.layers.Rescaling(roots)(made) if layer.name == scale.name else made
 
     copy = keras.models.clone_model(network, call_function=call)
@@ -361,69 +355,6 @@ def _no_download(name: str, address: str) -> DataError:
         f"Fetch {address.rpartition('/')[2]} from there on a machine with a network, and put it into "
         f"{Path(os.environ.get('KERAS_HOME', '~/.keras'))}/models, or name it: "
         "base: {application: " + name + ", weights: FILE}.", (*KEY, "weights")))
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Shades(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
-    """Pixels of ``black`` … ``white`` as an application wants them: what its ``preprocess_input`` does to pixels of
-    0 … 255. ``how`` is one of ``pretrained``'s words."""
-
-    def __init__(self, how: str, black: float = 0.0, white: float = 255.0, **config: Any) -> None:
-        super().__init__(**config)
-        self.how, self.black, self.white = how, black, white
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "how": self.how, "black": self.black, "white": self.white}
-
-    def call(self, images: Any) -> Any:
-        images = (images - self.black) * (255.0 / (self.white - self.black))
-        if self.how == pretrained.CAFFE:
-            return ops.flip(images, axis=-1) - ops.convert_to_tensor(CAFFE_MEAN, images.dtype)
-        if self.how == pretrained.TENSORFLOW:
-            return images / 127.5 - 1.0
-        if self.how == pretrained.TORCH:
-            mean, width = (ops.convert_to_tensor(values, images.dtype) for values in (TORCH_MEAN, TORCH_WIDTH))
-            return (images / 255.0 - mean) / width
-        return images
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return shape
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Channels(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
-    """Images with another number of channels: the mean of those that there are, in each."""
-
-    def __init__(self, count: int, **config: Any) -> None:
-        super().__init__(**config)
-        self.count = count
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "count": self.count}
-
-    def call(self, images: Any) -> Any:
-        return ops.repeat(ops.mean(images, axis=-1, keepdims=True), self.count, axis=-1)
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return *shape[:-1], self.count
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Columns(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
-    """Some of the numbers (n, d), by their positions."""
-
-    def __init__(self, positions: Sequence[int], **config: Any) -> None:
-        super().__init__(**config)
-        self.positions = list(positions)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "positions": self.positions}
-
-    def call(self, numbers: Any) -> Any:
-        return ops.take(numbers, np.array(self.positions, np.int32), axis=1)
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return shape[0], len(self.positions)
 
 
 # ---------------------------------------------------------------- word vectors
@@ -446,7 +377,7 @@ def _of_vectors(found: Found, schema: Schema, tokens: Array | None) -> tuple[Any
     raw = _raw(schema)
     embedding = keras.layers.Embedding(*values.shape, name="words")
     embedded = embedding(raw[0])
-    backbone = keras.Model(raw, Pooled(name="pooled")([embedded, raw[0]]), name="backbone")
+    backbone = keras.Model(raw, base_layers.Pooled(name="pooled")([embedded, raw[0]]), name="backbone")
     embedding.set_weights([values])
     notes = [f"{vectors.found.sum()} of {len(words)} words of the vocabulary have a vector ({vectors.size} numbers) "
              f"among the file's {vectors.total}: {float((~vectors.found).mean()):.1%} have none."]
@@ -456,20 +387,3 @@ def _of_vectors(found: Found, schema: Schema, tokens: Array | None) -> tuple[Any
         notes.append(f"Of the running words of the training texts {running:.1%} have no vector"
                      + (f", most often {listed}." if listed else "."))
     return backbone, tuple(notes)
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Pooled(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
-    """Vectors (n, L, d) of the words of a text as one (n, 2 d): their mean and their maximum, without what fills up."""
-
-    def call(self, given: Any) -> Any:
-        vectors, tokens = given
-        there = ops.cast(tokens > 0, vectors.dtype)[..., None]
-        count = ops.maximum(ops.sum(there, axis=1), 1.0)
-        mean = ops.sum(vectors * there, axis=1) / count
-        largest = ops.max(vectors * there - 1e6 * (1 - there), axis=1)
-        largest = ops.where(ops.sum(there, axis=1) > 0, largest, 0.0)
-        return ops.concatenate([mean, largest], axis=-1)
-
-    def compute_output_shape(self, shapes: Any) -> tuple[int | None, ...]:
-        return shapes[0][0], 2 * shapes[0][2]

@@ -125,17 +125,9 @@ class Transferred:
 
 def load(folder: Path) -> Fitted:
     """Load a saved network; on any Keras framework, whichever it was trained on."""
-    return Transferred(load_network(folder / FILE), 0)
+    from automl_phys import saved_networks
 
-
-def load_network(file: Path) -> Any:
-    """A network of our own layers, safely."""
-    from automl_phys.keras_fit import load_keras
-
-    keras = load_keras()
-    from automl_phys import backbones  # noqa: F401 - registers the layers that the file names
-
-    return keras.models.load_model(file, compile=False, safe_mode=True)
+    return Transferred(saved_networks.load(folder / FILE), 0)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch, kept: bool) -> Fitted:
@@ -143,12 +135,12 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch, kept: boo
     from automl_phys import keras_fit
 
     keras = keras_fit.load_keras()
-    from automl_phys import backbones, supervised
+    from automl_phys import backbones, saved_networks, supervised
 
     keras.utils.set_random_seed(job.seed % 2**32)
     values: Any = dict(params)
     aim = supervised.aim(problem, values)
-    backbone = load_network(problem.folder / BASE)
+    backbone = saved_networks.load(problem.folder / BASE)
     if not kept:
         backbone = backbones.untrained(backbone)
     backbones.settle(backbone)

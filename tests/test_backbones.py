@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl_phys import backbones, keras_fit, pretrained
+from automl_phys import backbones, base_layers, keras_fit, pretrained
 from automl_phys.errors import DataError
 from automl_phys.pretrained import Found
 from automl_phys.table_problem import Image, Schema, Texts
@@ -64,7 +64,7 @@ def test_pixels_are_put_to_an_application_as_its_own_function_does(name: str) ->
     own = importlib.import_module(getattr(keras.applications, name).__module__).preprocess_input
     pixels = RNG.uniform(0, 255, (2, 3, 3, 3)).astype(np.float32)
     how, _ = pretrained.APPLICATIONS[name]
-    made = keras.ops.convert_to_numpy(backbones.Shades(how)(pixels))
+    made = keras.ops.convert_to_numpy(base_layers.Shades(how)(pixels))
     np.testing.assert_allclose(made, np.asarray(own(pixels.copy())), atol=2e-5)
 
 
@@ -72,7 +72,7 @@ def test_other_pixels_are_brought_to_0_to_255_first() -> None:
     images = RNG.uniform(-0.5, 2, (50, 4, 4, 3)).astype(np.float32)
     black, white = backbones._black_and_white(images)
     assert (black, white) == (images.min(), images.max())
-    shades = keras.ops.convert_to_numpy(backbones.Shades("none", black, white)(images))
+    shades = keras.ops.convert_to_numpy(base_layers.Shades("none", black, white)(images))
     assert shades.min() == 0 and shades.max() == pytest.approx(255)
     assert backbones._black_and_white(images + 1)[0] == 0, "what is never dark stays bright"
     assert backbones._black_and_white(np.zeros((2, 3, 3, 1), np.float32)) == (0, 1)
@@ -132,7 +132,7 @@ def test_an_efficientnet_from_a_file_is_what_keras_makes_of_its_download(
     plain = keras.applications.EfficientNetB0(weights=None, **how)
     plain.save_weights(tmp_path / "plain.weights.h5")
     scale = next(layer for layer in plain.layers if isinstance(layer, layers.Normalization))
-    scale.set_weights([np.array(backbones.TORCH_MEAN), np.array(backbones.TORCH_WIDTH), np.array(1)])
+    scale.set_weights([np.array(base_layers.TORCH_MEAN), np.array(base_layers.TORCH_WIDTH), np.array(1)])
     plain.save_weights(tmp_path / "fitted.weights.h5")
     monkeypatch.setattr(efficientnet.file_utils, "get_file", lambda *_, **__: str(tmp_path / "fitted.weights.h5"))
     downloaded = keras.applications.EfficientNetB0(weights="imagenet", **how)

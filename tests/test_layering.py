@@ -23,7 +23,7 @@ LAYERS: dict[str, int] = {
                      "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
-                     "class_exhibits", "pretrained", "backbones", "transferring", "transfer_problem", "transfer_exhibits"), 3),
+                     "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "transfer_problem", "transfer_exhibits"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",

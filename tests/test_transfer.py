@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl_phys import keras_fit, transfer_exhibits, transferring
+from automl_phys import keras_fit, saved_networks, transfer_exhibits, transferring
 from automl_phys.contracts import Candidate, Replica
 from automl_phys.errors import DataError
 from automl_phys.exhibits import Estimate, Score
@@ -72,7 +72,7 @@ def weights(model: Any) -> dict[str, list[Any]]:
     ("all", False, {"first", "norm", "second"}), ("half", True, {"first", "norm"}), ("none", False, set())])
 def test_what_is_frozen_is_the_same_to_the_bit(problem: Any, frozen: str, gradual: bool, kept: set[str]) -> None:
     """With the averages of batch normalisation, which training would move."""
-    before = weights(transferring.load_network(problem.folder / transferring.BASE))
+    before = weights(saved_networks.load(problem.folder / transferring.BASE))
     made = fitted(problem, frozen=frozen, gradual=gradual, rotation=10.0)
     after = weights(made.model)
     same = {name for name in before if all(np.array_equal(a, b) for a, b in zip(before[name], after[name], strict=True))}
@@ -130,11 +130,11 @@ def test_it_works_on_tensorflow_and_what_it_saves_on_jax(problem: Any, tmp_path:
     code = f"""
 from pathlib import Path
 import numpy as np
-from automl_phys import transferring
+from automl_phys import saved_networks, transferring
 from automl_phys.tasks import transfer
 from tests.test_transfer import LITTLE, JOB, weights
 problem = transfer.load(Path({str(problem.folder)!r}))
-before = weights(transferring.load_network(problem.folder / transferring.BASE))
+before = weights(saved_networks.load(problem.folder / transferring.BASE))
 made = transferring.fit(problem, LITTLE | dict(frozen="half", gradual=True, epochs=4, flip="both"), JOB, lambda *_: 0.0, kept=True)
 after = weights(made.model)
 assert all(np.array_equal(a, b) for name in ("first", "norm") for a, b in zip(before[name], after[name]))
@@ -211,7 +211,7 @@ def test_a_base_without_weights_is_the_same_for_the_same_seed(
     monkeypatch.setattr(backbones, "application", small)
     how = options(base={"application": "MobileNetV2", "weights": "none"})
     made = [transfer.prepare(how, folder, tmp_path / name, seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
-    first, same, other = (transferring.load_network(one.folder / transferring.BASE).get_weights()[0] for one in made)
+    first, same, other = (saved_networks.load(one.folder / transferring.BASE).get_weights()[0] for one in made)
     assert np.array_equal(first, same) and not np.array_equal(first, other)
 
 

@@ -175,12 +175,9 @@ class Cnn:
 
 def load(folder: Path) -> Fitted:
     """Load a saved network; on any Keras framework, whichever it was trained on."""
-    from automl_phys.keras_fit import load_keras
+    from automl_phys import saved_networks
 
-    keras = load_keras()
-    from automl_phys import heads, image_layers, layers  # noqa: F401 - registers the layers that the file names
-
-    return Cnn(keras.models.load_model(folder / "cnn.keras", compile=False, safe_mode=True), 0)
+    return Cnn(saved_networks.load(folder / "cnn.keras"), 0)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:

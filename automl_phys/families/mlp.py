@@ -114,12 +114,9 @@ class Mlp:
 
 def load(folder: Path) -> Fitted:
     """Load a saved network; on any Keras framework, whichever it was trained on."""
-    from automl_phys.keras_fit import load_keras
+    from automl_phys import saved_networks
 
-    keras = load_keras()
-    from automl_phys import heads, layers  # noqa: F401 - registers the layers that the file names
-
-    return Mlp(keras.models.load_model(folder / "mlp.keras", compile=False, safe_mode=True), 0)
+    return Mlp(saved_networks.load(folder / "mlp.keras"), 0)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
