@@ -89,8 +89,8 @@ def draws(candidates: Sequence[Candidate], test: Rows, objective: str) -> dict[s
     asked = list(dict.fromkeys((objective, *BESIDE)))
     found: dict[str, dict[str, dict[int, dict[int, float]]]] = {name: {} for name in asked}
     seen: set[str] = set()
-    for candidate in sorted(candidates, key=lambda candidate: candidate.role != "baseline"):
-        if candidate.family in seen:  # the winner is its family's best, too; of the baseline's the first trial counts
+    for candidate in candidates:
+        if not candidate.replicas or candidate.family in seen:  # the best of each family was fitted again, once
             continue
         seen.add(candidate.family)
         for replica in candidate.replicas:

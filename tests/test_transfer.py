@@ -304,6 +304,11 @@ def test_an_evaluation_holds_transfer_against_the_others_whoever_won(problem: An
     assert found.tables[1].title == "Transfer, scratch and baseline" and len(found.tables[1].rows) == 4 * 3
     assert ("The base is the network in base.keras.",) in found.tables[2].rows
     assert {"gain_over_scratch", "gain_over_baseline"} <= set(found.metrics)
+    # the baseline's family has a better trial, which is the one that was fitted again
+    tuned = replace(candidates[2], name="tuned linear", role="member")
+    again = [*candidates[:2], tuned, replace(candidates[2], replicas=())]
+    assert "gain_over_baseline" in transfer.evaluate(problem, again, "log_loss", {}, 0).metrics
+    assert set(transfer_exhibits.draws(again, problem.test, "log_loss")["log_loss"].values) == {"transferred", "scratch", "linear"}
     plain = transfer.evaluate(problem, [replace(one, replicas=()) for one in candidates], "log_loss", {}, 0)
     assert "gain_over_scratch" not in plain.metrics
 
