@@ -182,12 +182,12 @@ class Rows:
         """All that is known of the rows as numbers side by side, float32 (n, d + p), for families that know columns
         only: the numbers, then the pixels (:func:`automl_phys.pixels.columns`), then how often each word stands in the
         text (:func:`automl_phys.text_tokens.bag`)."""
-        from automl_phys import text_tokens
-
         blocks: list[Any] = [self.numbers]
         if self.images is not None:
             blocks.append(pixels.columns(self.images))
         if self.tokens is not None:
+            from automl_phys import text_tokens
+
             blocks.append(text_tokens.bag(self.tokens, MOST_WORD_COLUMNS))
         return np.hstack(blocks) if len(blocks) > 1 else self.numbers
 
