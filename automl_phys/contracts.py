@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Facts:
     """What is known of a problem without solving it; enough to plan, small enough to print.
 
-    ``kind`` is ``table``, ``images``, ``text`` or ``points`` (later ``series``, ``environment``). ``rows`` counts rows
+    ``kind`` is ``table``, ``images``, ``text``, ``points`` or ``series`` (later ``environment``). ``rows`` counts rows
     by part. ``sizes`` holds what families ask for: ``numbers``, ``categories``, ``outputs`` (classes), of images
     ``height``, ``width``, ``channels`` and the ``columns`` that they make … ``tables`` are for people.
     """
@@ -69,13 +69,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A family that will be tried, and why; memory of one fit in MB."""
+    """A family that will be tried, and why; memory of one fit in MB, and what a trial costs beside those of others."""
 
     family: str
     reason: str
     memory_mb: int
     space: Mapping[str, Range]
     defaults: tuple[Params, ...]
+    cost: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,9 @@ class Task(Protocol):
     ``replicas`` in its sizes."""
     REPLICATED: Literal["winner", "families"]
     """What is fitted again: the winner, or the best of each family, on the same variations."""
+    LEADERS: float
+    """Where predictions are averaged: the best trial of each family has a place in the mean if its objective is worse
+    than the best by no more than this share. 0 for no such places: all must be earned."""
     OBJECTIVES: Mapping[str, Direction]
 
     def families(self, options: Any, asked: Sequence[str]) -> Sequence[str]:
@@ -258,7 +262,8 @@ class Candidate:
     """A finished model and its predictions, as :mod:`automl_phys.evaluate` hands them to a task; the winner is first.
 
     ``predictions`` are for test rows, the winner's for train rows too. ``predict`` scores other rows of the problem
-    (shuffled ones, for permutation importance) with few of the models, where there are many. ``note`` says what
+    (shuffled ones, for permutation importance) with few of the models, where there are many, ``predict_with_all`` with
+    all of them. ``note`` says what
     the train rows were to the model: fitted on by all of it, or by parts of it. ``replicas`` are fits of the same
     configuration on variations of the problem, where the task averages no models; ``figures`` are the model's own.
     ``family`` is its family's word, empty for a mean of several.
@@ -273,6 +278,7 @@ class Candidate:
     replicas: tuple[Replica, ...] = ()
     figures: tuple[Figure, ...] = ()
     family: str = ""
+    predict_with_all: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -307,6 +313,15 @@ class Searched(Protocol):
 
     def defaults(self, facts: Facts) -> tuple[Params, ...]:
         """Good configurations, best first; complete (every parameter whose ``when`` holds) and inside ``space``."""
+        ...
+
+
+@runtime_checkable
+class Costed(Protocol):
+    """A family whose trials take much longer than those of others, or much less, and that says so."""
+
+    def cost(self, facts: Facts) -> float:
+        """Seconds of a usual trial on one core, roughly: the search shares its time by it, and must not by a clock."""
         ...
 
 

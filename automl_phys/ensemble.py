@@ -31,23 +31,28 @@ MODELS_KEPT = 64
 
 
 def choose(
-    predictions: Sequence[Array], score: Callable[[Array], float], direction: Direction, most: int
+    predictions: Sequence[Array], score: Callable[[Array], float], direction: Direction, most: int,
+    start: Sequence[int] = (),
 ) -> tuple[float, ...]:
     """Weights, summing to 1, of at most ``most`` candidates whose mean scores best.
 
-    ``predictions`` are alike in shape, rows first, the best candidate first. Starts from the best one alone; each round
-    adds, with replacement, the candidate that gives the mean the best score, of equals the earlier one. Ends after
-    ``ROUNDS`` rounds, or ``PATIENCE`` without gain, and goes back to the earliest round that was best: a candidate
-    must earn its place. ``score`` brings the event weights.
+    ``predictions`` are alike in shape, rows first, the best candidate first. Starts from the best one alone, or from
+    the mean of ``start``, which stay and are two parts in three at least (after the paper's sorted initialisation,
+    against choosing too sharply by rows that are few or alike). Each round adds, with replacement, the candidate that
+    gives the mean the best score, of equals the earlier one. Ends after ``ROUNDS`` rounds, or ``PATIENCE`` without
+    gain, and goes back to the earliest round that was best: a candidate must earn its place. ``score`` brings the event
+    weights.
     """
     sign = 1.0 if direction == "maximize" else -1.0
     counts = np.zeros(len(predictions), dtype=int)
-    alone = [sign * score(p) for p in predictions]
-    first = int(np.argmax(alone))
+    first = list(start)[:most] or [int(np.argmax([sign * score(p) for p in predictions]))]
     counts[first] = 1
-    total = np.array(predictions[first], dtype=np.float64)
-    best, best_counts, since = alone[first], counts.copy(), 0
-    while counts.sum() < ROUNDS and since < PATIENCE and most > 1:
+    rounds = len(first) + -(-len(first) // 2) if start else ROUNDS
+    total = np.zeros(np.shape(predictions[0]))
+    for i in first:
+        total += predictions[i]
+    best, best_counts, since = sign * score(total / len(first)), counts.copy(), 0
+    while counts.sum() < rounds and since < PATIENCE and most > 1:
         n = counts.sum() + 1
         full = np.count_nonzero(counts) >= most
         scores = {i: sign * score((total + p) / n) for i, p in enumerate(predictions) if counts[i] or not full}

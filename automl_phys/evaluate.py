@@ -63,7 +63,7 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
         heaviest = sorted(members, key=lambda m: -m.weight)[:STAND_INS]
         quick = tuple(replace(member, folders=member.folders[:1]) for member in heaviest)
         made = Candidate(name, role, predictions, partial(_predict, run_dir, quick), sum(m.seconds for m in members),
-                         _trained_on(members))
+                         _trained_on(members), predict_with_all=partial(_predict, run_dir, members))
         alone = members[0] if len(members) == 1 else None
         made = replace(made, family=alone.family if alone else "", replicas=_replicas(chosen, run_dir, alone))
         return replace(made, figures=ensemble.figures(run_dir.path, members)) if role == "winner" else made

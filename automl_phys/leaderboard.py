@@ -40,11 +40,11 @@ def size(gain: Estimate) -> str:
     return estimate(Estimate(value, value - half, value + half))
 
 
-def verdict(winner: Score, baseline: str, objective: str) -> str:
+def verdict(winner: Score, baseline: str, objective: str, judged: str = "test rows") -> str:
     """What won, by how much over the baseline, and whether that exceeds the uncertainty; one or two sentences."""
     label = measures.label(objective)
     reached = f"{winner.name}: {label[0].lower() + label[1:] if label[1:2].islower() else label} " \
-              f"{estimate(winner.metrics[objective])} on the test rows"
+              f"{estimate(winner.metrics[objective])} on the {judged}"
     gain = winner.better_than_baseline
     if gain is None or gain.value == 0 == gain.high - gain.low:
         return f"{reached}. It does just what the {baseline} does; nothing better was found."
@@ -55,5 +55,5 @@ def verdict(winner: Score, baseline: str, objective: str) -> str:
     if strength > -2:
         sense = "better" if gain.value >= 0 else "worse"
         return (f"{reached}, {sense} than the {baseline} by {by}, which is within its uncertainty "
-                f"({abs(strength):.1f} σ): the test rows cannot tell the two apart.")
+                f"({abs(strength):.1f} σ): the {judged} cannot tell the two apart.")
     return f"{reached}. The {baseline} is better by {by} ({-strength:.0f} σ): use that one."

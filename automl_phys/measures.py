@@ -157,7 +157,29 @@ OF_TRANSFER: dict[str, Measure] = {m.name: m for m in (
             alone=False),
 )}
 
-MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_TRANSFER
+OF_SERIES: dict[str, Measure] = {m.name: m for m in (
+    Measure("mase", "MASE", "minimize",
+            "mean over windows and series of mean |y - f| over the horizon / mean |yₜ - yₜ₋ₘ| before the window, f the "
+            "median, m the season (Hyndman, Koehler 2006); below 1 is better than a seasonal naive forecast is on "
+            "average"),
+    Measure("rmsse", "RMSSE", "minimize",
+            "the same of squares: mean of √(mean (y - f)² / mean (yₜ - yₜ₋ₘ)²) (Makridakis et al. 2022)"),
+    Measure("smape", "sMAPE", "minimize", "mean of 2 |y - f| / (|y| + |f|), between 0 and 2"),
+    OF_AMOUNTS["mae"], OF_AMOUNTS["rmse"],
+    Measure("skill_persistence", "Skill against persistence", "maximize",
+            "1 - MASE / MASE of repeating the last value; 1 at best, 0 for no better", objective=False),
+    Measure("skill_seasonal", "Skill against the seasonal naive", "maximize",
+            "1 - MASE / MASE of repeating the last season", objective=False),
+    Measure("crps", "CRPS", "minimize",
+            "mean of 2 ∫ pinball loss dτ over the quantiles (Gneiting, Ranjan 2011): the mean absolute error of a "
+            "forecast that is a distribution"),
+    Measure("wql", "Weighted quantile loss", "minimize", "2 Σ mean pinball loss over the quantiles / Σ |y|"),
+    Measure("valid_time", "Valid time in Lyapunov times", "maximize",
+            "mean time until √(mean over targets of (y - f)² / σ²) exceeds 0.4 (Pathak et al. 2018)", objective=False),
+    OF_AMOUNTS["coverage@"], OF_AMOUNTS["interval_width@"],
+)}
+
+MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER
 
 
 def find(name: str) -> tuple[Measure, float | None]:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automl_phys import readable, registry, space
-from automl_phys.contracts import Chosen, Facts, Machine, Plan, Task, direction_of
+from automl_phys.contracts import Chosen, Costed, Facts, Machine, Plan, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.values import Direction
 
@@ -112,7 +112,8 @@ def _families(
                 family.space(facts), family.defaults(facts), space.of_family(name, overrides))
             if name == task.BASELINE and baseline_only:
                 ranges, defaults = space.pin(ranges, defaults[0]), defaults[:1]
-            chosen.append(Chosen(name, reason, need, ranges, defaults))
+            cost = round(family.cost(facts), 3) if isinstance(family, Costed) else 1.0
+            chosen.append(Chosen(name, reason, need, ranges, defaults, cost))
     if not any(c.family != task.BASELINE or not baseline_only for c in chosen):
         why = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise RecipeError(Mistake(
@@ -149,8 +150,8 @@ def _framework(recipe: Recipe, facts: Facts, gpu: bool, reasons: list[str]) -> s
     if gpu:
         reasons.append("Keras runs on TensorFlow, whose GPU build comes with the package.")
         return "tensorflow"
-    if facts.kind in ("table", "points", "text"):
-        reasons.append("Keras runs on JAX, two to four times as fast as TensorFlow for table-sized networks on a CPU.")
+    if facts.kind in ("table", "points", "text", "series"):
+        reasons.append("Keras runs on JAX, two to four times as fast as TensorFlow for networks of this size on a CPU.")
         return "jax"
     reasons.append(f"Keras runs on TensorFlow, whose data pipeline suits {facts.kind}.")
     return "tensorflow"
@@ -209,6 +210,9 @@ def _refits(recipe: Recipe, facts: Facts, folds: int, reasons: list[str]) -> tup
     refit, bagging = recipe.model.refit, recipe.model.bagging
     if refit:
         reasons.append("The winners are fitted again on train and validation together: more events, same settings.")
+    if facts.kind == "series":
+        reasons.append("They are not bagged: folds of a series would know its future.")
+        return refit, 1
     if bagging != "auto":
         return refit, bagging
     if recipe.search.minutes is None or not refit:

@@ -43,7 +43,7 @@ def run(recipe: Recipe, plan: Plan, run: RunDir, show: Show, known: Earlier | No
         problem = task.prepare(recipe.options, recipe.folder, run.problem, recipe.seed)
     earlier.remember(problem.fingerprint, run)
     facts = problem.facts()
-    show.say(f"{readable.parts(facts.rows)}.")
+    show.say(f"{readable.parts(facts)}.")
     for note in facts.notes:
         if note not in plan.facts.notes:
             show.say(note)

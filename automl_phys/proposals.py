@@ -4,7 +4,9 @@ Takes the plan and, in the order of their numbers, results; gives proposals in t
 nothing and writes nothing: sending trials out is :mod:`automl_phys.search`'s work.
 
 First every family's defaults, best first, the baseline's leading. After that the family of trial n is drawn: half of
-the trials go to the family that stands best, a quarter to the next and so on, none below 5 %. Each family has a study
+the trials go to the family that stands best, a quarter to the next and so on, none below 5 %; where families say what
+a trial costs, that is the share of the time, so that one whose trials take a minute does not leave those of a second
+waiting. Each family has a study
 of its own, so that no sampler meets a parameter that another family lacks. The sampler is made anew at each proposal
 with a seed from (run seed, trial number): it depends on the results that are known, on nothing that happened between.
 
@@ -108,7 +110,8 @@ class Proposer:
             if not families:
                 return None
             rng = np.random.default_rng((self._plan.seed, number, attempt, 1))
-            family = families[int(rng.choice(len(families), p=_shares(len(families))))]
+            shares = _shares([self._families[name].cost for name in families])
+            family = families[int(rng.choice(len(families), p=shares))]
             point = self._grids[family].pop(0) if self._grids else None
             trial, params = self._ask(family, number, attempt, point)
             if _key(family, params) not in self._seen:
@@ -151,8 +154,12 @@ def _interleaved(plan: Plan) -> list[tuple[str, Params]]:
     return [(chosen.family, chosen.defaults[k]) for k in range(most) for chosen in families if k < len(chosen.defaults)]
 
 
-def _shares(count: int) -> Sequence[float]:
-    shares = np.maximum(0.5 ** np.arange(1, count + 1), LEAST_SHARE)
+def _shares(costs: Sequence[float]) -> Sequence[float]:
+    """Probabilities of families, the one that stands best first, so that their shares of the time are as they
+    should."""
+    of_time = np.maximum(0.5 ** np.arange(1, len(costs) + 1), LEAST_SHARE)
+    shares = of_time * (min(costs) / np.array(costs))
+    shares = np.maximum(shares, LEAST_SHARE * shares.max())
     return tuple(shares / shares.sum())
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from math import floor, inf, isfinite, isnan, log10
 
 from automl_phys import measures
-from automl_phys.contracts import Plan, Range
+from automl_phys.contracts import Facts, Plan, Range
 from automl_phys.exhibits import Estimate
-from automl_phys.values import Params, Part, Value
+from automl_phys.values import Params, Value
 
 THIN_SPACE = "\u202f"
 """Groups the digits of large numbers (ISO 80000-1), unbreakable."""
@@ -113,11 +113,12 @@ def count(number: int, noun: str) -> str:
     return f"{_grouped(str(number))} {noun}{'' if number == 1 else 's'}"
 
 
-def parts(rows: Mapping[Part, int]) -> str:
-    """``600 train, 200 valid, 200 test rows``; ``600 rows`` where nothing is split."""
-    if len(rows) == 1:
-        return count(next(iter(rows.values())), "row")
-    return ", ".join(f"{_grouped(str(number))} {part}" for part, number in rows.items()) + " rows"
+def parts(facts: Facts) -> str:
+    """``600 train, 200 valid, 200 test rows``, of series windows; ``600 rows`` where nothing is split."""
+    what = "window" if facts.kind == "series" else "row"
+    if len(facts.rows) == 1:
+        return count(next(iter(facts.rows.values())), what)
+    return ", ".join(f"{_grouped(str(number))} {part}" for part, number in facts.rows.items()) + f" {what}s"
 
 
 def setting(value: Value) -> str:

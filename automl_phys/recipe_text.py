@@ -29,7 +29,7 @@ NO_PATHS = ("imagenet", "none")
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
     "model": {"refit": False, "bagging": 1, "cnn": {"epochs": 2}, "transferred": {"epochs": 3},
-              "scratch": {"epochs": 3}},
+              "scratch": {"epochs": 3}, **{name: {"epochs": 4} for name in ("nbeats", "tcn", "gru", "lstm")}},
     "report": {"figures": ["png"]},
 }
 """What ``--smoke`` sets, to see in a minute whether everything works; ``--set`` still wins over it."""

@@ -20,6 +20,7 @@ from automl_phys import expressions, registry
 Label: TypeAlias = str | int | bool
 """A value of the target as it stands in the data."""
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Percent: TypeAlias = Annotated[float, Field(ge=1, le=99.99)]
 Column: TypeAlias = Annotated[str, Field(min_length=1)]
 Columns: TypeAlias = Annotated[tuple[Column, ...], Field(strict=False)]
 ByClass: TypeAlias = Annotated[dict[Column, Column | Annotated[Columns, Field(min_length=1)]],
@@ -144,8 +145,8 @@ class Split(Section):
                          "Keep 'folds' and 'test', or leave 'folds' out.")
 
 
-class TableData(Section):
-    """Rows and columns, and the part that each column plays."""
+class Located(Section):
+    """Where rows and columns are, and which columns are made of them."""
 
     path: Column | Annotated[Columns, Field(min_length=1)] | ByClass | Missing = None
     """One file, a list of files, or globs (jets/*.parquet), relative to the recipe's folder: csv, parquet, root, hdf5,
@@ -157,7 +158,7 @@ class TableData(Section):
     """SHA-256 of the file at 'url', in hexadecimal: nothing else is taken."""
     builtin: Annotated[str, Field(min_length=1)] | Missing = None
     """A data set that comes with an installed package: jets, jet_images, digits, digit_images, breast_cancer, wine,
-    iris, diabetes, blobs, cloud."""
+    iris, diabetes, blobs, cloud, lorenz, sunspots_yearly."""
     define: dict[Column, Expression] = {}
     """New columns by formula: {tau21: tau2 / tau1}. A formula may use the new columns above it."""
     cut: Expression | Missing = None
@@ -165,18 +166,6 @@ class TableData(Section):
     lengths: dict[Column, Annotated[int, Field(ge=1, le=10_000)]] = {}
     """How many elements of a column of lists are used: {jet_pt: 3} gives jet_pt_0, jet_pt_1 and jet_pt_2. Where a row
     has fewer, 0 stands there, and jet_pt_2_present is 0."""
-    features: Columns | Missing = None
-    """Columns to learn from. Default: every numeric column that has no other role; none where there are images."""
-    exclude: Columns = ()
-    """Columns to leave out of the features, e.g. event numbers."""
-    categorical: Columns = ()
-    """Text or integer columns whose values are names, not amounts."""
-    spectators: Columns = ()
-    """Columns carried along to the predictions, never trained on."""
-    missing: Literal["error", "median", "drop", "indicator"] = "error"
-    """Empty, NaN and infinite values: refuse them, put the median of the training rows there, drop the row, or put the
-    median and add a column that says so."""
-
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths, one or several; empty when the data are built in."""
@@ -188,6 +177,38 @@ class TableData(Section):
     def class_column(self) -> str:
         """The column, not of the files, with the class that a row's file is listed under; empty without such."""
         return ""
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        given = [key for key in ("path", "url", "builtin") if getattr(self, key) is not None]
+        if not given:
+            yield Broken("", "It is not said where the data are.",
+                         "Give 'path: FILE', or 'builtin: NAME' for a data set that comes with the program.")
+        if len(given) > 1:
+            yield Broken(given[-1], f"'{given[0]}' and '{given[1]}' are both given.", "Keep one of the two.")
+        if self.url is not None and self.sha256 is None:
+            yield Broken("url", "An address is given without the 'sha256' of what is there.",
+                         "Add it, so that all who run the recipe have the same data: 'sha256sum FILE' tells it.")
+        if self.sha256 is not None and self.url is None:
+            yield Broken("sha256", "'sha256' belongs to 'url', which is not given.", "Leave it out.")
+        if isinstance(self.path, dict) and not self.class_column:
+            yield Broken("path", "Files are listed by class, and this task knows no classes.",
+                         "Give a path, or a list of paths.")
+
+class TableData(Located):
+    """Rows and columns, and the part that each column plays."""
+
+    features: Columns | Missing = None
+    """Columns to learn from. Default: every numeric column that has no other role; none where there are images."""
+    exclude: Columns = ()
+    """Columns to leave out of the features, e.g. event numbers."""
+    categorical: Columns = ()
+    """Text or integer columns whose values are names, not amounts."""
+    spectators: Columns = ()
+    """Columns carried along to the predictions, never trained on."""
+    missing: Literal["error", "median", "drop", "indicator"] = "error"
+    """Empty, NaN and infinite values: refuse them, put the median of the training rows there, drop the row, or put the
+    median and add a column that says so."""
 
     @property
     def image_column(self) -> ImageColumn | None:
@@ -212,20 +233,6 @@ class TableData(Section):
 
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
-        given = [key for key in ("path", "url", "builtin") if getattr(self, key) is not None]
-        if not given:
-            yield Broken("", "It is not said where the data are.",
-                         "Give 'path: FILE', or 'builtin: NAME' for a data set that comes with the program.")
-        if len(given) > 1:
-            yield Broken(given[-1], f"'{given[0]}' and '{given[1]}' are both given.", "Keep one of the two.")
-        if self.url is not None and self.sha256 is None:
-            yield Broken("url", "An address is given without the 'sha256' of what is there.",
-                         "Add it, so that all who run the recipe have the same data: 'sha256sum FILE' tells it.")
-        if self.sha256 is not None and self.url is None:
-            yield Broken("sha256", "'sha256' belongs to 'url', which is not given.", "Leave it out.")
-        if isinstance(self.path, dict) and not self.class_column:
-            yield Broken("path", "Files are listed by class, and this task knows no classes.",
-                         "Give a path, or a list of paths.")
         yield from self._columns_of_two_roles()
 
     def _columns_of_two_roles(self) -> Iterator[Broken]:

@@ -18,7 +18,7 @@ from automl_phys.sections import SplitTable
 from automl_phys.table_view import View
 
 if TYPE_CHECKING:
-    from automl_phys.sections import TableData
+    from automl_phys.sections import Located
 
 
 FOLDER = "image_folder"
@@ -53,7 +53,7 @@ class Used:
     rows: int
 
 
-def of_recipe(data: TableData, folder: Path) -> Files:
+def of_recipe(data: Located, folder: Path) -> Files:
     """The files that a recipe names, in ``folder`` where it says no more, with the columns that it makes.
 
     Raises DataError with all of ``missing-file``, ``glob-matches-nothing``, ``unknown-format``, ``empty-file``,

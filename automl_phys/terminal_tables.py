@@ -43,7 +43,7 @@ ROLES = {"winner": "bold green", "member": "", "baseline": "dim"}
 def plan(decided: Plan) -> Iterator[RenderableType]:
     """What would run and why, from the facts to the reasons."""
     yield Text.assemble((f"Plan of {printable(decided.name)}", "bold"),
-                        f": task {decided.task}, {parts(decided.facts.rows)}")
+                        f": task {decided.task}, {parts(decided.facts)}")
     for facts in decided.facts.tables:
         yield table(facts)
     if decided.facts.notes:

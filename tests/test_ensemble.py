@@ -39,6 +39,15 @@ def test_of_equals_the_first_is_taken_alone():
     assert ensemble.choose([same, same.copy(), same.copy()], mse, "minimize", 3) == (1.0, 0.0, 0.0)
 
 
+def test_those_it_starts_from_keep_two_parts_in_three():
+    poor, good = noisy(1, 2.0, bias=1.0), noisy(2, 0.1)
+    weights = ensemble.choose([good, poor, noisy(3, 2.0)], mse, "minimize", 3, start=(1, 0))
+    assert weights[1] == pytest.approx(1 / 3) and weights[0] == pytest.approx(2 / 3)
+    alone = ensemble.choose([good, poor], mse, "minimize", 3)
+    assert alone == (1.0, 0.0)
+    assert ensemble.choose([noisy(s) for s in range(5)], mse, "minimize", 2, start=(0, 1, 2))[2:] == (0.0, 0.0, 0.0)
+
+
 def test_maximising_the_negative_is_the_same():
     predictions = [noisy(s) for s in range(1, 6)]
     assert ensemble.choose(predictions, mse, "minimize", 5) == ensemble.choose(

@@ -12,7 +12,7 @@ RIBS = ("sources", "tasks", "families", "executors", "checks")
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
-                     "rundir", "space", "expressions", "expression_tree"), 2),
+                     "rundir", "space", "expressions", "expression_tree", "series_sections"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -23,7 +23,11 @@ LAYERS: dict[str, int] = {
                      "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
-                     "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "transfer_problem", "transfer_exhibits"), 3),
+                     "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "transfer_problem", "transfer_exhibits", "lorenz",
+                     "local_models", "exponential_smoothing", "theta_lines", "arima_filter",
+                     "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
+                     "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
+                     "window_layers", "window_networks", "lagged_trees"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
@@ -34,7 +38,7 @@ STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
          "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
-         "h5py", "uproot", "awkward", "pooch", "PIL"}
+         "h5py", "uproot", "awkward", "pooch", "PIL", "statsforecast", "statsmodels", "pandas"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 

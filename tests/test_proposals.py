@@ -59,6 +59,20 @@ def test_the_better_family_gets_more_trials_and_the_other_some(fakes):
     assert drawn["line"] == pytest.approx(200, abs=30)  # two thirds, within 3.7 standard deviations
 
 
+def test_where_trials_cost_more_the_time_is_shared_not_the_trials(fakes):
+    """A family that is worse, but ten times as quick, gets half as much time: five times as many trials."""
+    from dataclasses import replace
+
+    plan = fakes.plan("slow_line", "line", sampler="random")
+    slow, quick = plan.families
+    plan = replace(plan, families=(replace(slow, cost=10.0), replace(quick, cost=1.0)))
+    drawn = Counter(p.family for p in ask_and_tell(plan, lambda p: float(p.family == "line"), 300))
+    assert drawn["line"] == pytest.approx(250, abs=25)
+    plan = replace(plan, families=(replace(slow, cost=1e6), replace(quick, cost=1.0)))
+    drawn = Counter(p.family for p in ask_and_tell(plan, lambda p: float(p.family == "line"), 300))
+    assert drawn["slow_line"] >= 5, "what takes very long is not left out"
+
+
 def test_tpe_beats_random_on_a_parabola(fakes):
     def best(sampler):
         return min(parabola(p) for p in ask_and_tell(fakes.plan("line", sampler=sampler), parabola, 40))

@@ -2,7 +2,8 @@
 
 Trees cut one column at a time, so ratios of columns, which physics is full of (τ2/τ1, m/pT), are offered to them as
 columns of their own. Classes are one sequence of trees; each amount is one, or three where its quantiles at -σ, 0 and
-+σ are predicted. The saved model is LightGBM's own text. With ``deterministic`` set, the trees do not depend on the
++σ are predicted. Series are forecast from what came before (:mod:`automl_phys.lagged_trees`). The saved model is
+LightGBM's own text. With ``deterministic`` set, the trees do not depend on the
 number of threads.
 """
 
@@ -12,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from automl_phys import binned
 from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
     from automl_phys.values import Array
 
-SOLVES = frozenset({"classify", "regress", "transfer"})
+SOLVES = frozenset({"classify", "regress", "transfer", "forecast"})
 NEEDS = ("lightgbm",)
 TEXT = "boosted decision trees: strong on tables, little tuning"
 
@@ -49,12 +50,26 @@ CROSSING = 0.1
 
 
 def skip(facts: Facts) -> str | None:
-    return only_kind(facts, *COLUMNS)
+    return _of_series().skip(facts) if facts.kind == "series" else only_kind(facts, *COLUMNS)
+
+
+def _of_series() -> Any:
+    """What takes over where the problem is series; it imports numpy, so it is not imported before."""
+    from automl_phys import lagged_trees
+
+    return lagged_trees
+
+
+def cost(facts: Facts) -> float:
+    """Seconds of a trial on one core, roughly; of tables it is as that of any family."""
+    return float(_of_series().cost(facts)) if facts.kind == "series" else 1.0
 
 
 def memory_mb(facts: Facts) -> int:
     """The interpreter with LightGBM, the rows with their ratios while they are binned (all, or a block of them), the
     bins, a byte for each number, and for each output of a row gradients, scores and labels."""
+    if facts.kind == "series":
+        return int(_of_series().memory_mb(facts))
     rows, judged = facts.rows.get("train", 0), facts.rows.get("valid", 0)
     numbers = facts.sizes["numbers"]
     ratios = numbers * (numbers - 1) // 2 if _offers_ratios(facts) else 0
@@ -66,6 +81,8 @@ def memory_mb(facts: Facts) -> int:
 
 def space(facts: Facts) -> dict[str, Range]:
     """The parameters that matter, by LightGBM's own names and tuning guide."""
+    if facts.kind == "series":
+        return dict(_of_series().space(facts))
     ratios = {"ratios": Range(choices=(False, True), text="logarithms of ratios of non-negative columns added")}
     loss = {"loss": Range(choices=tuple(OBJECTIVES), text="what is minimised")}
     return {
@@ -83,6 +100,8 @@ def space(facts: Facts) -> dict[str, Range]:
 
 def defaults(facts: Facts) -> tuple[Params, ...]:
     """With ratios, plain, and both again with random thresholds for diversity; milder for few events."""
+    if facts.kind == "series":
+        return tuple(_of_series().defaults(facts))
     few = facts.rows.get("train", 0) < 5000
     plain: Params = {
         "learning_rate": 0.05, "num_leaves": 15 if few else 31, "min_child_samples": 10 if few else 80,
@@ -202,6 +221,8 @@ class BoostedTrees:
 def load(folder: Path) -> Fitted:
     import lightgbm
 
+    if _of_series().is_saved(folder):
+        return cast(Fitted, _of_series().load(folder))
     saved = json.loads((folder / "columns.json").read_text(encoding="utf-8"))
     boosters = tuple(lightgbm.Booster(model_file=folder / f"boosted_trees-{i}.txt") for i in range(saved["boosters"]))
     amounts = (tuple(saved["scale"][key]) for key in ("centre", "width", "sigma", "stretch"))
@@ -210,8 +231,12 @@ def load(folder: Path) -> Fitted:
                         Ratios(saved["pairs"], saved["offsets"]), scale)
 
 
-def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
+def fit(problem: Any, params: Params, job: Job, watch: Watch) -> Fitted:
     """Add trees until the weighted validation loss has not improved for ``PATIENCE`` of them."""
+    from automl_phys.series_problem import Windows
+
+    if isinstance(problem.train, Windows):
+        return cast(Fitted, _of_series().fit(problem, params, job, watch))
     ratios = _ratios(problem.train) if params.get("ratios") else Ratios()
     if problem.schema.classes:
         return _fit_classes(problem, params, job, watch, ratios)

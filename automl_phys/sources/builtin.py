@@ -1,5 +1,5 @@
 """Source ``builtin``: data sets that ship with automl-phys (``jets``, ``jet_images``), are made here (``blobs``,
-``cloud``), or come with scikit-learn.
+``cloud``, ``lorenz``), or come with scikit-learn or statsmodels (``sunspots_yearly``).
 
 Takes a data set's name where other sources take a path. Feature names have no blanks and slashes; the classes of
 scikit-learn's sets stand by name in the column ``target``, of ``diabetes`` the progression of the disease.
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SUFFIXES = ()
 INSIDE = ""
 
-NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "iris", "jet_images", "jets", "wine")
+NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "iris", "jet_images", "jets",
+         "lorenz", "sunspots_yearly", "wine")
 
 JETS = Path(__file__).parent.parent / "data" / "jets.parquet"
 JET_IMAGES = Path(__file__).parent.parent / "data" / "jet_images.npz"
@@ -71,7 +72,8 @@ def _table(name: str) -> pa.Table:
         from pyarrow.parquet import read_table
 
         return read_table(JETS)
-    made = {"blobs": _blobs, "cloud": _cloud, "digit_images": _digit_images}
+    made = {"blobs": _blobs, "cloud": _cloud, "digit_images": _digit_images, "lorenz": _lorenz,
+            "sunspots_yearly": _sunspots_yearly}
     return made.get(name, partial(_from_sklearn, name))()
 
 
@@ -118,6 +120,24 @@ def _digit_images() -> pa.Table:
     rows = pa.FixedSizeListArray.from_arrays(pa.array(bunch.images.astype("uint8").reshape(-1)), bunch.images.shape[2])
     pixels = pa.FixedSizeListArray.from_arrays(rows, bunch.images.shape[1])
     return pa.table({"pixels": pixels, "target": _from_sklearn("digits")["target"]})
+
+
+def _lorenz() -> pa.Table:
+    """6000 samples of the Lorenz system, 0.05 apart: ``time``, ``x``, ``y``, ``z``. Errors grow by e in 1.104."""
+    import pyarrow as pa
+
+    from automl_phys import lorenz
+
+    return pa.table(lorenz.series(lorenz.trajectory()))
+
+
+def _sunspots_yearly() -> pa.Table:
+    """Mean sunspot number ``sunspots`` of each ``year`` from 1700 to 2008, as it comes with statsmodels."""
+    import pyarrow as pa
+    from statsmodels.datasets import sunspots
+
+    found = sunspots.load_pandas().data
+    return pa.table({"year": found["YEAR"].to_numpy("int64"), "sunspots": found["SUNACTIVITY"].to_numpy("float64")})
 
 
 def _from_sklearn(name: str) -> pa.Table:

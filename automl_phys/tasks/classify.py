@@ -30,6 +30,7 @@ EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
                 {"numbers": 20, "categories": 5, "levels": 50, "outputs": 3, "folds": 0})
 REPLICAS = 0
 REPLICATED = "winner"
+LEADERS = 0.0
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives()
 
 

@@ -30,6 +30,7 @@ BASELINE = "pca+kmeans"
 EXAMPLE = Facts("table", {"train": 1000}, {"numbers": 20, "categories": 0, "outputs": 0, "folds": 0})
 REPLICAS = 12
 REPLICATED = "winner"
+LEADERS = 0.0
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_CLUSTERS)
 
 COLOURS = "colours.json"

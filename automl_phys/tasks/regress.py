@@ -19,7 +19,7 @@ from automl_phys import measures
 from automl_phys.contracts import Candidate, Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
-from automl_phys.sections import AmountsTable, Missing, Section
+from automl_phys.sections import AmountsTable, Missing, Percent, Section
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
                 {"numbers": 20, "categories": 5, "levels": 50, "outputs": 1, "targets": 1, "folds": 0})
 REPLICAS = 0
 REPLICATED = "winner"
+LEADERS = 0.0
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_AMOUNTS)
 
 WITH_LOSS = ("boosted_trees", "cnn", "mlp")
@@ -44,9 +45,6 @@ MOST_COMPARED = 20_000
 MOST_SHOWN = 4
 """More targets than these get no figures each."""
 MOST_FEATURES = 8
-
-
-Percent = Annotated[float, Field(ge=1, le=99.99)]
 
 
 class Regress(Section):

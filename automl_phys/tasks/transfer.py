@@ -36,6 +36,7 @@ EXAMPLE = Facts("images", {"train": 300, "valid": 100, "test": 1000},
                  "channels": 1, "columns": 1024})
 REPLICAS = 20
 REPLICATED = "families"
+LEADERS = 0.0
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives()
 
 LEAST_TRAIN = 8
