@@ -131,7 +131,7 @@ def predict(
                                 "Name another file under -o."))
     with Terminal(quiet) as show:
         rows = pipeline.predict(RunDir(run), Path(data), output, show)
-    typer.echo(f"Wrote the scores of {rows} rows to {output}.")
+    typer.echo(f"Wrote the scores of {rows} to {output}.")
 
 
 @app.command()

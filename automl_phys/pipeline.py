@@ -65,8 +65,8 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     return run_dir
 
 
-def predict(run_dir: RunDir, source: Path, target: Path, show: Show) -> int:
-    """Score new data with a finished run; gives the number of rows. Raises AutomlPhysError."""
+def predict(run_dir: RunDir, source: Path, target: Path, show: Show) -> str:
+    """Score new data with a finished run; gives the number of rows in words. Raises AutomlPhysError."""
     from automl_phys import predict as stage
     from automl_phys import worker
 

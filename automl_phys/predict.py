@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from automl_phys import ensemble, registry, rundir
+from automl_phys import ensemble, readable, registry, rundir
 from automl_phys.contracts import Plan, Show
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Ensemble
 
 
-def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> int:
-    """Write the scores of ``source`` to ``target``; gives the number of rows.
+def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> str:
+    """Write the scores of ``source`` to ``target``; gives the number of rows in words.
 
     Raises CallError when the run is not finished, DataError when the data do not fit it, RunError when the disk
     refuses.
@@ -28,4 +28,4 @@ def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> 
     for note in rows.notes:
         show.say(note)
     task.write_scores(problem, rows, ensemble.predict(run_dir.path, winner, rows), winner.calibration, target)
-    return len(rows)
+    return readable.rows(plan.facts, len(rows))

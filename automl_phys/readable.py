@@ -113,12 +113,18 @@ def count(number: int, noun: str) -> str:
     return f"{_grouped(str(number))} {noun}{'' if number == 1 else 's'}"
 
 
+def rows(facts: Facts, number: int) -> str:
+    """``200 rows``, of series ``200 windows``."""
+    return count(number, "window" if facts.kind == "series" else "row")
+
+
 def parts(facts: Facts) -> str:
-    """``600 train, 200 valid, 200 test rows``, of series windows; ``600 rows`` where nothing is split."""
-    what = "window" if facts.kind == "series" else "row"
-    if len(facts.rows) == 1:
-        return count(next(iter(facts.rows.values())), what)
-    return ", ".join(f"{_grouped(str(number))} {part}" for part, number in facts.rows.items()) + f" {what}s"
+    """``600 train, 200 valid, 200 test rows``; ``600 rows`` where nothing is split."""
+    *first, (last, number) = facts.rows.items()
+    if not first:
+        return rows(facts, number)
+    each = ", ".join(f"{_grouped(str(n))} {part}" for part, n in (*first, (last, number)))
+    return f"{each} {rows(facts, 2).split()[1]}"
 
 
 def setting(value: Value) -> str:

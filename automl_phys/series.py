@@ -221,6 +221,12 @@ def _notes(data: SeriesData, forecast: Forecast, files: Files, series: Sequence[
     if gaps:
         notes.append(f"{gaps} gaps in the target are filled ({data.missing}); no forecast is judged by what is filled "
                      "in.")
+    blind = [one.name for one in series if data.known_future and
+             not np.isfinite(_padded(one.known, one.length + forecast.horizon)[one.length:]).all()]
+    if blind:
+        which = f"{len(blind)} of {len(series)} series are" if data.series else "The series is"
+        notes.append(f"{which} judged, but not forecast beyond the end: what is known ahead is not there for the "
+                     f"{forecast.horizon} steps behind it.")
     stride = forecast.stride or forecast.horizon
     longest = max(series, key=lambda one: one.length)
     _, end = cuts(longest.length, forecast.horizon, forecast.windows, stride, forecast.valid)

@@ -263,8 +263,9 @@ def _disorder(name: str, times: Times) -> Mistake | None:
             at = int(np.flatnonzero(wrong)[0])
             one, other = told(times[at + 1]), told(times[at])
             text = f"{one} {what} {other}" if code == "unsorted-times" else f"the time {one} {what}"
-            remedy = "Sort the rows by time." if code == "unsorted-times" else \
-                "Keep one row for each time; name the column that tells series apart under 'series'."
+            remedy = "Keep one row for each time." if name else \
+                "Keep one row for each time; or name the column that tells series apart under 'series'."
+            remedy = "Sort the rows by time." if code == "unsorted-times" else remedy
             return Mistake(code, f"{_whose(name)}{text}.", remedy, ("data", "time"))
     return None
 

@@ -132,7 +132,9 @@ def test_several_targets_and_covariates(tmp_path: Path) -> None:
 
 def test_a_covariate_that_is_not_known_ahead_leaves_no_future_window(tmp_path: Path) -> None:
     one_series(tmp_path, planned=list(range(60)))
-    assert len(prepare(tmp_path, data(known_future=["planned"])).future) == 0
+    problem = prepare(tmp_path, data(known_future=["planned"]))
+    assert len(problem.future) == 0
+    assert any("not forecast beyond the end" in note for note in problem.facts().notes)
 
 
 def test_columns_without_a_role_are_not_used_and_that_is_said(tmp_path: Path) -> None:
