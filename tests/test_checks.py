@@ -19,7 +19,8 @@ METRICS = {
     "overtraining_p": Estimate(0.4, np.nan, np.nan), "calibration_error": Estimate(0.01, 0.005, 0.015),
     "calibration_p": Estimate(0.3, np.nan, np.nan),
 }
-NOT_OF_PLAIN_TABLES = ("density_not_preserved", "much_noise", "no_structure", "unstable_clusters", "weight_sums")
+NOT_OF_PLAIN_TABLES = ("density_not_preserved", "intervals_off", "much_noise", "no_structure", "season_does_better",
+                       "unstable_clusters", "weight_sums")
 SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
 
 
@@ -98,6 +99,27 @@ def test_worse_than_baseline(seen):
     assert outcome("worse_than_baseline", with_gain(seen, 0.01, -0.01, 0.03)).outcome == "tip"
     alone = replace(seen, evaluation=replace(seen.evaluation, scores=()))
     assert outcome("worse_than_baseline", alone).outcome == "not applicable"
+
+
+def test_season_does_better(seen):
+    def found(*skill):
+        return outcome("season_does_better", with_metrics(seen, skill_seasonal=Estimate(*skill))).outcome
+
+    assert (found(-0.1, -0.2, 0.0), found(0.1, -0.1, 0.3), found(0.5, 0.4, 0.6)) == ("issue", "tip", "passed")
+
+
+def test_intervals_off(seen):
+    series = replace(seen, plan=replace(seen.plan, facts=replace(seen.plan.facts, kind="series")))
+
+    def found(*coverage):
+        return outcome("intervals_off", with_metrics(series, **{"coverage@0.95": Estimate(*coverage)}))
+
+    assert found(0.93, 0.9, 0.96).outcome == "passed"
+    assert found(0.8, 0.7, 0.9).outcome == "passed", "within two standard deviations"
+    assert "hold 80.0% ± 2.0%" in found(0.8, 0.78, 0.82).text and "trust the intervals less" in found(0.8, 0.78, 0.82).text
+    assert "safe side" in outcome("intervals_off", with_metrics(
+        series, **{"coverage@0.68": Estimate(0.9, 0.89, 0.91)})).text
+    assert found(0.5, np.nan, np.nan).outcome == "tip"
 
 
 @pytest.mark.parametrize(("params", "said"), [({"C": 1e-3}, "lower"), ({"C": 950.0}, "upper"), ({"dropout": 0.5}, "upper"),
