@@ -330,3 +330,20 @@ def test_what_is_prepared_is_what_is_loaded(tmp_path: Path) -> None:
     again = series.load(made.folder)
     assert replace(again.stored) == made.stored
     np.testing.assert_array_equal(again.test.target, made.test.target)
+
+
+@pytest.mark.parametrize("kind", ["date32", "timestamp[ms]", "timestamp[ns, tz=UTC]", "int64"])
+def test_times_of_parquet_files_are_read_in_their_own_types(tmp_path: Path, kind: str) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    days = (np.datetime64("2024-01-01") + np.arange(60)).astype("datetime64[us]")
+    types = {"date32": pa.date32(), "timestamp[ms]": pa.timestamp("ms"), "timestamp[ns, tz=UTC]": pa.timestamp("ns", "UTC"),
+             "int64": pa.int64()}
+    times = pa.array(np.arange(60)) if kind == "int64" else pa.array(days).cast(types[kind])
+    parquet.write_table(pa.table({"month": times, "y": wave(60)}), tmp_path / "s.parquet")
+    problem = prepare(tmp_path, data(path="s.parquet"))
+    assert problem.stored.lengths == (60,)
+    assert problem.schema.calendar.words == ("1" if kind == "int64" else "1 day")
+    last = problem.schema.calendar.labels(problem.panel.position[59:60])
+    assert last == ["59" if kind == "int64" else "2024-02-29"]

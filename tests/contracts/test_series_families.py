@@ -40,10 +40,10 @@ def prepared(folder: Path, series_of: Any, season: int = SEASON) -> SeriesProble
     """Series (S, T) as a file, read as a recipe's would be."""
     folder.mkdir(parents=True, exist_ok=True)
     months = [str(month) for month in np.datetime64("2000-01", "M") + np.arange(series_of.shape[1])]
-    lines = [f"{month},s{i},{value!r}" for i, one in enumerate(series_of.tolist())
-             for month, value in zip(months, one, strict=True)]
+    lines = [f"{month},s{i},{'' if value != value else repr(value)}" for i, one in enumerate(series_of.tolist())
+             for month, value in zip(months, one, strict=True)]  # NaN is what is missing
     (folder / "s.csv").write_text("\n".join(["month,name,y", *lines]) + "\n")
-    data = SeriesData(path="s.csv", time="month", target="y", series="name")
+    data = SeriesData(path="s.csv", time="month", target="y", series="name", missing="linear")
     ahead = Forecast(horizon=HORIZON, season=season, windows=3)
     return series.prepare(data, ahead, folder, folder / "problem", 0, {"coverage": [0.68, 0.95], "lyapunov_time": 0.0})
 
@@ -124,6 +124,22 @@ def test_a_signal_planted_in_the_future_is_not_found(name: str, tmp_path: Path) 
         said.append((one.predict(given.valid), one.predict(windows)))
     np.testing.assert_array_equal(said[0][0], said[1][0])
     np.testing.assert_array_equal(said[0][1], said[1][1])
+
+
+@pytest.mark.parametrize("name", ["arima", "boosted_trees", "ets", "naive", "seasonal_naive", "theta"])
+def test_a_gap_that_ends_at_an_origin_tells_nothing_of_what_comes(name: str, tmp_path: Path) -> None:
+    """It is filled on a line to the first value after it, which a forecast from there must not know."""
+    usual = np.stack([values(), values(seed=1)])
+    first = COUNT - 3 * HORIZON
+    usual[:, first - 3:first] = np.nan
+    other = usual.copy()
+    other[:, first:] += 1e3
+    said = []
+    for given in (prepared(tmp_path / "usual", usual), prepared(tmp_path / "other", other)):
+        windows = given.test.take(given.test.origin == first)
+        assert windows.after_gap.all()
+        said.append(fitted(name, given).predict(windows))
+    np.testing.assert_array_equal(*said)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
