@@ -200,8 +200,9 @@ class Task(Protocol):
     REPLICATED: Literal["winner", "families"]
     """What is fitted again: the winner, or the best of each family, on the same variations."""
     LEADERS: float
-    """Where predictions are averaged: the best trial of each family has a place in the mean if its objective is worse
-    than the best by no more than this share. 0 for no such places: all must be earned."""
+    """Where predictions are averaged: 0 for members that are chosen greedily, so that each earns its place. Above 0,
+    for objectives that are errors, the mean is over the best of each family that are worse than the best of all by no
+    more than this share: where validation rows are too few, or too much alike, to choose by."""
     OBJECTIVES: Mapping[str, Direction]
 
     def families(self, options: Any, asked: Sequence[str]) -> Sequence[str]:

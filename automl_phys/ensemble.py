@@ -1,12 +1,14 @@
 """Weighted means of models: choosing the weights, and predicting with the models that a run saved.
 
 Takes predictions on rows that no member was fitted on; gives weights. Greedy selection with replacement after Caruana
-et al., "Ensemble selection from libraries of models" (ICML 2004). Fitting members is :mod:`automl_phys.worker`'s work,
+et al., "Ensemble selection from libraries of models" (ICML 2004); or weights by the errors alone, where the rows are
+too few, or too much alike, to choose by. Fitting members is :mod:`automl_phys.worker`'s work,
 deciding which are refitted :mod:`automl_phys.refit`'s.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -28,31 +30,28 @@ PATIENCE = 10
 LEAST_GAIN = 1e-6
 """Relative gain of a round that counts as one; below it the validation rows are being fitted."""
 MODELS_KEPT = 64
+OF_A_FAMILY = 2
+"""Trials of one family among the leaders: more of them would be much the same."""
 
 
 def choose(
-    predictions: Sequence[Array], score: Callable[[Array], float], direction: Direction, most: int,
-    start: Sequence[int] = (),
+    predictions: Sequence[Array], score: Callable[[Array], float], direction: Direction, most: int
 ) -> tuple[float, ...]:
     """Weights, summing to 1, of at most ``most`` candidates whose mean scores best.
 
-    ``predictions`` are alike in shape, rows first, the best candidate first. Starts from the best one alone, or from
-    the mean of ``start``, which stay and are two parts in three at least (after the paper's sorted initialisation,
-    against choosing too sharply by rows that are few or alike). Each round adds, with replacement, the candidate that
-    gives the mean the best score, of equals the earlier one. Ends after ``ROUNDS`` rounds, or ``PATIENCE`` without
-    gain, and goes back to the earliest round that was best: a candidate must earn its place. ``score`` brings the event
-    weights.
+    ``predictions`` are alike in shape, rows first, the best candidate first. Starts from the best one alone; each round
+    adds, with replacement, the candidate that gives the mean the best score, of equals the earlier one. Ends after
+    ``ROUNDS`` rounds, or ``PATIENCE`` without gain, and goes back to the earliest round that was best: a candidate
+    must earn its place. ``score`` brings the event weights.
     """
     sign = 1.0 if direction == "maximize" else -1.0
     counts = np.zeros(len(predictions), dtype=int)
-    first = list(start)[:most] or [int(np.argmax([sign * score(p) for p in predictions]))]
+    alone = [sign * score(p) for p in predictions]
+    first = int(np.argmax(alone))
     counts[first] = 1
-    rounds = len(first) + -(-len(first) // 2) if start else ROUNDS
-    total = np.zeros(np.shape(predictions[0]))
-    for i in first:
-        total += predictions[i]
-    best, best_counts, since = sign * score(total / len(first)), counts.copy(), 0
-    while counts.sum() < rounds and since < PATIENCE and most > 1:
+    total = np.array(predictions[first], dtype=np.float64)
+    best, best_counts, since = alone[first], counts.copy(), 0
+    while counts.sum() < ROUNDS and since < PATIENCE and most > 1:
         n = counts.sum() + 1
         full = np.count_nonzero(counts) >= most
         scores = {i: sign * score((total + p) / n) for i, p in enumerate(predictions) if counts[i] or not full}
@@ -63,6 +62,23 @@ def choose(
         if scores[added] > best + LEAST_GAIN * abs(best):
             best, best_counts, since = scores[added], counts.copy(), 0
     return tuple(float(w) for w in best_counts / best_counts.sum())
+
+
+def leaders(values: Sequence[float], families: Sequence[str], share: float, most: int) -> tuple[float, ...]:
+    """Weights, summing to 1, of candidates with their errors, the best first: of each family the best two that are
+    worse than the best of all by no more than ``share``, at most ``most``.
+
+    Weights are inverse to the squares of the errors (Bates, Granger 1969, Oper. Res. Quart. 20, 451). Nothing else is
+    fitted: weights that are estimated from few forecasts do worse than equal ones (Smith, Wallis 2009).
+    """
+    taken: Counter[str] = Counter()
+    weights = [0.0] * len(values)
+    for i, (value, family) in enumerate(zip(values, families, strict=True)):
+        near = value <= values[0] + share * abs(values[0])
+        if near and taken[family] < OF_A_FAMILY and taken.total() < most:
+            taken[family] += 1
+            weights[i] = 1 / max(abs(value), 1e-12) ** 2
+    return tuple(weight / sum(weights) for weight in weights)
 
 
 def mean(predictions: Sequence[Array], weights: Sequence[float] | None = None) -> Array:

@@ -135,18 +135,7 @@ class _Weighing:
 def _chosen(plan: Plan, run_dir: RunDir, ranked: Sequence[Trial]) -> _Weighing:
     """Members by the trials' own predictions."""
     return _weighted(plan, run_dir, [_alone(plan, trial) for trial in ranked], ranked[0].job,
-                     [arrays.mapped(FitDir(run_dir.path / t.job.folder).valid) for t in ranked], _leaders(plan, ranked))
-
-
-def _leaders(plan: Plan, ranked: Sequence[Trial]) -> tuple[int, ...]:
-    """Places among trials, the best first, of the best of each family that is hardly worse than the best of all."""
-    share = registry.load("tasks", plan.task).LEADERS
-    values = [float(trial.result.value or 0.0) for trial in ranked]
-    best: dict[str, int] = {}
-    for place, trial in enumerate(ranked):
-        if share and abs(values[place] - values[0]) <= share * abs(values[0]):
-            best.setdefault(trial.job.family, place)
-    return tuple(best.values())
+                     [arrays.mapped(FitDir(run_dir.path / t.job.folder).valid) for t in ranked])
 
 
 def _reweighted(plan: Plan, run_dir: RunDir, members: Sequence[Member]) -> _Weighing:
@@ -158,14 +147,17 @@ def _reweighted(plan: Plan, run_dir: RunDir, members: Sequence[Member]) -> _Weig
 
 
 def _weighted(
-    plan: Plan, run_dir: RunDir, members: Sequence[Member], judged_as: Job, predictions: Sequence[Array],
-    start: Sequence[int] = (),
+    plan: Plan, run_dir: RunDir, members: Sequence[Member], judged_as: Job, predictions: Sequence[Array]
 ) -> _Weighing:
     task = registry.load("tasks", plan.task)
     problems = resampling.problems(judged_as, run_dir.path)
     rows = resampling.stacked([problem.valid for problem in problems])
     score = partial(task.score, plan.objective, rows)
-    weights = ensemble.choose(predictions, score, plan.direction, plan.ensemble, start)
+    if task.LEADERS:
+        values, families = [score(said) for said in predictions], [member.family for member in members]
+        weights = ensemble.leaders(values, families, task.LEADERS, plan.ensemble)
+    else:
+        weights = ensemble.choose(predictions, score, plan.direction, plan.ensemble)
     kept = [replace(member, weight=weight) for member, weight in zip(members, weights, strict=True) if weight > 0]
     together = ensemble.mean(predictions, weights)
     return _Weighing(tuple(sorted(kept, key=lambda member: -member.weight)), float(score(together)), problems[0], rows,

@@ -39,13 +39,13 @@ def test_of_equals_the_first_is_taken_alone():
     assert ensemble.choose([same, same.copy(), same.copy()], mse, "minimize", 3) == (1.0, 0.0, 0.0)
 
 
-def test_those_it_starts_from_keep_two_parts_in_three():
-    poor, good = noisy(1, 2.0, bias=1.0), noisy(2, 0.1)
-    weights = ensemble.choose([good, poor, noisy(3, 2.0)], mse, "minimize", 3, start=(1, 0))
-    assert weights[1] == pytest.approx(1 / 3) and weights[0] == pytest.approx(2 / 3)
-    alone = ensemble.choose([good, poor], mse, "minimize", 3)
-    assert alone == (1.0, 0.0)
-    assert ensemble.choose([noisy(s) for s in range(5)], mse, "minimize", 2, start=(0, 1, 2))[2:] == (0.0, 0.0, 0.0)
+def test_leaders_are_the_best_of_each_family_weighted_by_their_errors():
+    weights = ensemble.leaders([1.0, 1.0, 1.02, 1.1, 1.19, 1.21], ["a", "b", "a", "a", "c", "d"], 0.2, 12)
+    assert [weight > 0 for weight in weights] == [True, True, True, False, True, False]
+    assert sum(weights) == pytest.approx(1)
+    assert weights[0] / weights[4] == pytest.approx(1.19**2)
+    assert sum(weight > 0 for weight in ensemble.leaders([1.0, 1.0, 1.0], ["a", "b", "c"], 0.2, 2)) == 2
+    assert ensemble.leaders([0.0, 0.0, 1.0], ["a", "b", "c"], 0.2, 12) == (0.5, 0.5, 0.0)
 
 
 def test_maximising_the_negative_is_the_same():

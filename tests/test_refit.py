@@ -3,7 +3,6 @@
 import json
 import time
 from contextlib import closing
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,17 +45,13 @@ def test_each_family_s_best_and_the_untuned_baseline_are_kept(fakes, tmp_path):
         assert chosen.singles[family].trial == best.result.number
 
 
-def test_where_the_task_says_so_the_best_of_each_family_has_a_place(fakes, tmp_path, monkeypatch):
-    from automl_phys import refit
-
-    trials = [SimpleNamespace(job=SimpleNamespace(family=family), result=SimpleNamespace(value=value))
-              for family, value in (("a", 1.0), ("a", 1.05), ("b", 1.1), ("c", 1.19), ("b", 1.19), ("d", 1.3))]
-    task = SimpleNamespace(LEADERS=0.2)
-    monkeypatch.setattr(refit.registry, "load", lambda kind, name: task)
-    plan = SimpleNamespace(task="any")
-    assert refit._leaders(plan, trials) == (0, 2, 3)
-    task.LEADERS = 0.0
-    assert refit._leaders(plan, trials) == ()
+def test_where_the_task_says_so_the_best_of_each_family_are_averaged(fakes, tmp_path, monkeypatch):
+    plan = fakes.plan("line", "slow_line", ensemble=12)
+    monkeypatch.setattr(fakes.TASK, "LEADERS", 1e9)
+    made, _ = do(fakes, plan, tmp_path)
+    families = [member.family for member in made.members]
+    assert families.count("line") == families.count("slow_line") == 2
+    assert sum(member.weight for member in made.members) == pytest.approx(1)
 
 
 def test_bagged_members_are_means_over_folds_judged_out_of_fold(fakes, tmp_path):
