@@ -24,7 +24,7 @@ LAYERS: dict[str, int] = {
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
                      "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "transfer_problem", "transfer_exhibits", "lorenz",
-                     "local_models", "exponential_smoothing", "theta_lines", "arima_filter",
+                     "local_models", "local_space", "exponential_smoothing", "theta_lines", "arima_filter",
                      "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
                      "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
                      "window_layers", "window_networks", "lagged_trees"), 3),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import local_space
+from automl_phys.contracts import Facts, Fitted, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -20,28 +21,16 @@ SOLVES = frozenset({"forecast"})
 NEEDS = ("statsforecast",)
 TEXT = "the theta method: smoothing with half the trend; hard to beat on short series"
 
-MOST_MODELS = 500
-"""Series times targets."""
 SHORTEST_SEASON = 4
 LONGEST_SURE = 24
 
-
-def skip(facts: Facts) -> str | None:
-    """Every series is fitted on its own, one after the other."""
-    count = facts.sizes.get("series", 1) * facts.sizes.get("targets", 1)
-    if facts.kind == "series" and count > MOST_MODELS:
-        return f"fits every series on its own: {count} of them would take too long, {MOST_MODELS} at most"
-    return only_kind(facts, "series")
-
-
-def memory_mb(facts: Facts) -> int:
-    """The interpreter with statsforecast, and the errors of one series at a time."""
-    return 600 + round(8 * 4 * facts.sizes.get("steps", 0) * facts.sizes.get("targets", 1) / 1e6)
+skip = local_space.skip
+memory_mb = local_space.memory_mb
 
 
 def cost(facts: Facts) -> float:
     """Seconds that one trial takes, roughly."""
-    count = facts.sizes.get("series", 1) * facts.sizes.get("targets", 1)
+    count = local_space.models(facts)
     values = min(facts.sizes.get("steps", 0) * facts.sizes.get("targets", 1), 2_000 * count, 100_000)
     return 3.0 + 0.01 * count + 5e-4 * values
 
