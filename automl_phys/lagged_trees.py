@@ -39,6 +39,8 @@ MOST_ROWS = 80_000
 MOST_JUDGED = 40_000
 """Rows that steps are judged on."""
 CHUNK_ROWS = 1 << 16
+SHORTEST = 200
+"""Steps to fit on, of all series together; of fewer, models of single series make more."""
 DENSE_LAGS = 8
 SPAN = 1.35
 """From one lag to the next, where they are far back."""
@@ -322,8 +324,8 @@ def _boost(
 # ---------------------------------------------------------------- what is searched
 
 def skip(facts: Facts) -> str | None:
-    steps = facts.sizes.get("steps", 100)
-    return f"has {steps} steps to learn from, 40 are needed" if steps < 40 else None
+    steps = facts.sizes.get("steps", SHORTEST)
+    return f"has {steps} steps to learn from, {SHORTEST} are needed" if steps < SHORTEST else None
 
 
 def memory_mb(facts: Facts) -> int:
