@@ -81,14 +81,14 @@ def test_defaults_lie_in_the_space(family: str) -> None:
     module = registry.load("families", family)
     assert isinstance(module, Costed)
     for sizes in ({}, {"season": 132}, {"season": 1, "phases": 0, "targets": 3, "numbers": 3, "outputs": 180, "horizon": 60},
-                  {"steps": 70, "longest": 70, "shortest": 70, "horizon": 6, "outputs": 6}, {"horizon": 1, "outputs": 1}):
+                  {"steps": 260, "longest": 70, "shortest": 70, "series": 4, "horizon": 6, "outputs": 6}, {"horizon": 1, "outputs": 1}):
         given = facts(**sizes)
         assert module.skip(given) is None
         ranges = module.space(given)
         for params in module.defaults(given):
             assert space.inside(params, ranges), (params, sizes)
         assert 1 < module.cost(given) < 300 and module.memory_mb(given) < 4000
-    assert "learn from" in str(module.skip(facts(steps=30)))
+    assert "learn from" in str(module.skip(facts(steps=150)))
 
 
 @pytest.fixture(scope="module")
