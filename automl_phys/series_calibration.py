@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,8 @@ def fit(windows: Windows, held_out: Floats, stated: Floats | None, coverages: Se
         low, high = PAIRS[nearest(0.68)]
         widths = [(one[..., high] - one[..., low]).mean(axis=0) for one in (held_out, stated)]
         spread = np.maximum(1.0, widths[0] / np.maximum(widths[1], 1e-12))
-    alone = _apart(windows, rho)
+    # A winner that was fitted again, on more, is better than the models that calibrate it, which pays for their number.
+    alone = _apart(windows, rho) if stated is None else inf
     found = [_factors(target, held_out, pair, coverage, alone)
              for pair, coverage in zip(PAIRS, COVERAGES, strict=True)]
     asked = {coverage: _factors(target, held_out, PAIRS[nearest(coverage)], coverage, alone) for coverage in coverages}
@@ -107,7 +109,7 @@ def _factors(target: Floats, quantiles: Floats, pair: tuple[int, int], coverage:
     above = (target - middle) / np.maximum(quantiles[..., high] - middle, least)
     score = np.maximum(below, above)
     # Of few windows the whole correction would ask for their largest error, which tells nothing of the level.
-    level = min((1 + coverage) / 2, coverage * (alone + 1) / alone)
+    level = min((1 + coverage) / 2, coverage * (1 + 1 / alone))
     seen = [score[..., j][np.isfinite(score[..., j])] for j in range(target.shape[2])]
     return np.array([min(LARGEST, float(np.quantile(one, level, method="higher"))) if len(one) else 1.0
                      for one in seen])

@@ -52,13 +52,20 @@ def test_a_median_stays_and_intervals_stay_in_order(tmp_path):
 def test_a_model_that_has_seen_the_windows_is_stretched_to_those_that_have_not(tmp_path):
     problem = fake.make(tmp_path, simulated("walk", 3), horizon=8, windows=10)
     valid = problem.valid
-    plain = series_calibration.fit(valid, fake.walk(valid, 1.0), None, [0.68])
+    plain = series_calibration.fit(valid, fake.walk(valid, 1.0), fake.walk(valid, 1.0), [0.68])
     again = series_calibration.fit(valid, fake.walk(valid, 1.0), fake.walk(valid, 0.5), [0.68])
     assert again.spread == pytest.approx(2.0)
     assert again.interval(fake.walk(problem.test, 0.5), 0.68) == pytest.approx(
         plain.interval(fake.walk(problem.test, 1.0), 0.68))
     # a model that says wider than was held out is believed
     assert series_calibration.fit(valid, fake.walk(valid, 1.0), fake.walk(valid, 3.0), [0.68]).spread == pytest.approx(1.0)
+
+
+def test_a_winner_fitted_again_needs_no_allowance_for_few_windows(tmp_path):
+    problem = fake.make(tmp_path, simulated("walk", 3), horizon=8, windows=10)
+    held_out = fake.walk(problem.valid, 1.0)
+    plain, again = (series_calibration.fit(problem.valid, held_out, stated, [0.9]) for stated in (None, held_out))
+    assert again.asked[0.9] < plain.asked[0.9]
 
 
 def test_few_windows_make_intervals_wider_but_not_as_wide_as_the_largest_error(tmp_path):
