@@ -59,7 +59,7 @@ def show(problem: SeriesProblem, winner: Candidate, judged: Mapping[str, Judged]
 
 def outlook(model: Candidate, windows: Windows, factors: Factors) -> Outlook:
     """A model's forecasts of windows, calibrated."""
-    raw = np.asarray(model.predict(windows), np.float64)
+    raw = _forecasts(model, windows)
     return Outlook(windows, factors.quantiles(raw), {asked: factors.interval(raw, asked) for asked in factors.asked})
 
 
@@ -141,4 +141,9 @@ def _residuals(problem: SeriesProblem, winner: Candidate, series: int) -> Floats
     part = part.take(np.isfinite(part.ahead(0)).all(axis=(1, 2)))  # what is known ahead may end early
     if not len(part):
         return np.empty((0, test.targets))
-    return np.asarray(winner.predict(part), np.float64)[:, 0, :, MEDIAN] - part.target[:, 0]
+    return _forecasts(winner, part)[:, 0, :, MEDIAN] - part.target[:, 0]
+
+
+def _forecasts(model: Candidate, windows: Windows) -> Floats:
+    """By all of its models, as ``automl-phys predict`` does."""
+    return np.asarray((model.predict_with_all or model.predict)(windows), np.float64)
