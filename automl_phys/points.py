@@ -146,7 +146,7 @@ def read_new(problem: PointsProblem, path: Path) -> NewPoints:
     :func:`automl_phys.table_read.find` raises.
     """
     schema = problem.schema
-    files = table_new.find(schema, path)
+    files = table_new.find(schema.view, path)
     mistakes = table_new.wrong_columns(schema, files)
     if mistakes:
         raise DataError(mistakes)
@@ -157,7 +157,7 @@ def read_new(problem: PointsProblem, path: Path) -> NewPoints:
     scaled = np.empty((len(read.rows), columns.width), np.float32)
     for rows in points_scale.blocks(len(scaled)):
         scaled[rows] = points_scale.apply(columns.matrix(rows), schema.centre, schema.width)
-    return NewPoints(scaled, read.numbers, read.carried, (*read.notes, *table_new.uncut(schema)))
+    return NewPoints(scaled, read.numbers, read.carried, (*read.notes, *table_new.uncut(schema.view)))
 
 
 # ---------------------------------------------------------------- what is there

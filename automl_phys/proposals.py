@@ -6,9 +6,9 @@ nothing and writes nothing: sending trials out is :mod:`automl_phys.search`'s wo
 First every family's defaults, best first, the baseline's leading. After that the family of trial n is drawn: half of
 the trials go to the family that stands best, a quarter to the next and so on, none below 5 %; where families say what
 a trial costs, that is the share of the time, so that one whose trials take a minute does not leave those of a second
-waiting. Each family has a study
-of its own, so that no sampler meets a parameter that another family lacks. The sampler is made anew at each proposal
-with a seed from (run seed, trial number): it depends on the results that are known, on nothing that happened between.
+waiting. Each family has a study of its own, so that no sampler meets a parameter that another family lacks. The sampler
+is made anew at each proposal with a seed from (run seed, trial number): it depends on the results that are known, on
+nothing that happened between.
 
 ``tpe`` is Optuna's multivariate tree-structured Parzen estimator (Bergstra et al. 2011; Falkner et al. 2018), trials
 under way counted as poor so that those that run side by side differ; ``cmaes`` is CMA-ES (Hansen 2016), categories

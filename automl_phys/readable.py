@@ -115,16 +115,18 @@ def count(number: int, noun: str) -> str:
 
 def rows(facts: Facts, number: int) -> str:
     """``200 rows``, of series ``200 windows``."""
-    return count(number, "window" if facts.kind == "series" else "row")
+    return count(number, _row(facts))
 
 
 def parts(facts: Facts) -> str:
     """``600 train, 200 valid, 200 test rows``; ``600 rows`` where nothing is split."""
-    *first, (last, number) = facts.rows.items()
-    if not first:
-        return rows(facts, number)
-    each = ", ".join(f"{_grouped(str(n))} {part}" for part, n in (*first, (last, number)))
-    return f"{each} {rows(facts, 2).split()[1]}"
+    if len(facts.rows) == 1:
+        return rows(facts, next(iter(facts.rows.values())))
+    return ", ".join(f"{_grouped(str(number))} {part}" for part, number in facts.rows.items()) + f" {_row(facts)}s"
+
+
+def _row(facts: Facts) -> str:
+    return "window" if facts.kind == "series" else "row"
 
 
 def setting(value: Value) -> str:

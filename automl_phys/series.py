@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import rundir, season, series_read, table_files, table_read, table_roles, table_write
+from automl_phys import rundir, season, series_read, table_files, table_new, table_read, table_roles, table_write
 from automl_phys.contracts import Facts
 from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Table
 from automl_phys.season import Season
 from automl_phys.series_problem import CONTEXT, Panel, Schema, SeriesProblem, Stored, Windows, cuts, load
 from automl_phys.series_read import One, filled
-from automl_phys.series_time import Calendar, names_of
+from automl_phys.series_time import Calendar, named, names_of
 from automl_phys.table_files import Files
 from automl_phys.table_problem import DESCRIPTION
 from automl_phys.table_view import CUT
@@ -73,13 +73,12 @@ def prepare(data: SeriesData, forecast: Forecast, folder: Path, target: Path, se
     not at all. Raises DataError with all mistakes, RunError when the place cannot be written."""
     seen = _survey(data, forecast, folder)
     used = table_read.used(seen.files, seen.file_rows)
-    stride = forecast.stride or forecast.horizon
-    ends = [cuts(one.length, forecast.horizon, forecast.windows, stride, forecast.valid)[0] for one in seen.series]
+    ends = [_origins(one.length, forecast)[0] for one in seen.series]
     centre, width = _standard(seen.series, ends)
     schema = Schema(
         data.time, data.targets, data.series or "", tuple(one.name for one in seen.series), data.known_future,
         data.past, tuple(centre.tolist()), tuple(width.tolist()), data.missing, seen.calendar, seen.season.steps,
-        forecast.horizon, forecast.windows, stride, forecast.valid, settings, seen.files.view)
+        forecast.horizon, forecast.windows, forecast.apart, forecast.valid, settings, seen.files.view)
     panel = _panel(seen.series, schema)
     with table_write.whole_folder(target) as draft:
         for name in ("target", "observed", "known", "past", "phases", "position"):
@@ -102,29 +101,26 @@ def read_new(problem: SeriesProblem, path: Path) -> NewWindows:
     was known of it. Raises DataError with all mistakes.
     """
     schema = problem.schema
-    files = table_files.find(str(path), Path(), key=())
-    view = replace(schema.view, label="", cut="")
-    header, mistakes = view.header(files.header)
-    files = replace(files, header=header, view=view)
+    files = table_new.find(schema.view, path)
     columns = _columns(schema)
-    mistakes += series_read.wrong_columns(columns, files, "")
+    mistakes = series_read.wrong_columns(columns, files, "")
     if mistakes:
         raise DataError([replace(m, key=()) for m in mistakes])
     read, _, mistakes, _ = series_read.read(files, columns, schema.calendar)
-    notes: list[str] = []
+    notes = list(table_new.uncut(schema.view))
     made = []
+    known = {name: code for code, name in enumerate(schema.names, start=1)}
     for one in read:
-        joined, note = _continued(problem, one)
+        joined, note = _continued(problem, one, known.get(one.name, 0) - 1)
         made.append(joined)
         notes += [note] if note else []
         mistakes += series_read.gaps(joined, columns, schema.calendar, schema.missing)
         mistakes += _too_few_covariates(joined, schema)
         if joined.length < CONTEXT:
-            mistakes.append(Mistake("too-short", f"{_told(one.name)} has {one.length} steps: too few to go on from.",
+            mistakes.append(Mistake("too-short", f"{named(one.name)} has {one.length} steps: too few to go on from.",
                                     f"Give {CONTEXT} at least, and as many as the training had, if there are."))
     if mistakes:
         raise DataError([replace(m, key=()) for m in mistakes])
-    known = {name: code for code, name in enumerate(schema.names, start=1)}
     panel = replace(_panel(made, schema), codes=np.array([known.get(one.name, 0) for one in made], np.int32))
     until = np.array([one.length for one in made], np.int64)
     unknown = [one.name for one in made if one.name not in known]
@@ -158,39 +154,39 @@ def _survey(data: SeriesData, forecast: Forecast, folder: Path) -> Survey:
 def _wrong_length(one: One, forecast: Forecast) -> list[Mistake]:
     """``too-short`` for a series that leaves nothing to learn from, ``season-too-long`` where it is longer than
     that."""
-    stride = forecast.stride or forecast.horizon
-
-    def learned(steps: int) -> int:
-        return cuts(steps, forecast.horizon, forecast.windows, stride, forecast.valid)[0]
-
     enough = forecast.horizon + CONTEXT
-    until = learned(one.length)
+    until, _ = _origins(one.length, forecast)
     if until < enough:
         least = one.length
-        while learned(least) < enough:
+        while _origins(least, forecast)[0] < enough:
             least += 1
         remedy = "Ask for a shorter horizon or fewer windows" + (", or leave the series out with a cut." if one.name
                                                                  else ".")
-        return [Mistake("too-short", f"{_told(one.name)} has {one.length} steps. A horizon of {forecast.horizon} steps "
+        return [Mistake("too-short", f"{named(one.name)} has {one.length} steps. A horizon of {forecast.horizon} steps "
                         f"and {forecast.windows} window{'s' * (forecast.windows > 1)} to judge it by take {least} at "
                         "least.", remedy, ("forecast", "horizon"))]
     if isinstance(forecast.season, int) and 2 * forecast.season > until:
-        return [Mistake("season-too-long", f"{_told(one.name)} has {until} steps to learn from, which is not two "
+        return [Mistake("season-too-long", f"{named(one.name)} has {until} steps to learn from, which is not two "
                         f"seasons of {forecast.season}.", "Give a shorter season, or 'season: none'.",
                         ("forecast", "season"))]
     return []
 
 
+def _origins(steps: int, forecast: Forecast) -> tuple[int, int]:
+    """The first validation and the first test origin of a series of so many steps."""
+    return cuts(steps, forecast.horizon, forecast.windows, forecast.apart, forecast.valid)
+
+
 def _constant(one: One, data: SeriesData, forecast: Forecast) -> list[Mistake]:
     """``constant-series`` for targets that have one value at all steps to learn from."""
-    until, _ = cuts(one.length, forecast.horizon, forecast.windows, forecast.stride or forecast.horizon, forecast.valid)
+    until, _ = _origins(one.length, forecast)
     mistakes = []
     for j, name in enumerate(data.targets):
         values = one.target[:until, j]
         values = values[np.isfinite(values)]
         if not len(values) or values.min() == values.max():
             what = f"'{name}' is {values[0]:g} at every step" if len(values) else f"'{name}' has no value"
-            mistakes.append(Mistake("constant-series", f"{_told(one.name)}: {what} that is learned from.",
+            mistakes.append(Mistake("constant-series", f"{named(one.name)}: {what} that is learned from.",
                                     "There is nothing to forecast: leave it out.", ("data", "target")))
     return mistakes
 
@@ -201,11 +197,7 @@ def _season(series: Sequence[One], forecast: Forecast, calendar: Calendar) -> Se
     if isinstance(forecast.season, int):
         return Season(forecast.season, f"The season is {forecast.season} steps ({calendar.span(forecast.season)}), as "
                       "the recipe says.")
-    stride = forecast.stride or forecast.horizon
-    values = []
-    for one in series:
-        until, _ = cuts(one.length, forecast.horizon, forecast.windows, stride, forecast.valid)
-        values.append(filled(one.target[:until], "linear")[:, 0])
+    values = [filled(one.target[:_origins(one.length, forecast)[0]], "linear")[:, 0] for one in series]
     return season.find(values, calendar.natural_seasons)
 
 
@@ -227,19 +219,17 @@ def _notes(data: SeriesData, forecast: Forecast, files: Files, series: Sequence[
         which = f"{len(blind)} of {len(series)} series are" if data.series else "The series is"
         notes.append(f"{which} judged, but not forecast beyond the end: what is known ahead is not there for the "
                      f"{forecast.horizon} steps behind it.")
-    stride = forecast.stride or forecast.horizon
     longest = max(series, key=lambda one: one.length)
-    _, end = cuts(longest.length, forecast.horizon, forecast.windows, stride, forecast.valid)
+    _, end = _origins(longest.length, forecast)
     first = calendar.labels(np.array([longest.first + end]))[0]
     notes.append(f"Test: {forecast.windows} window{'s' * (forecast.windows > 1)} of {forecast.horizon} steps "
-                 f"({calendar.span(forecast.horizon)}), {stride} apart, the first from {first} on.")
+                 f"({calendar.span(forecast.horizon)}), {forecast.apart} apart, the first from {first} on.")
     return tuple(notes)
 
 
 def _facts(data: SeriesData, forecast: Forecast, seen: Survey) -> Facts:
-    stride, horizon = forecast.stride or forecast.horizon, forecast.horizon
-    first, end = np.array([cuts(one.length, horizon, forecast.windows, stride, forecast.valid)
-                           for one in seen.series]).T
+    horizon = forecast.horizon
+    first, end = np.array([_origins(one.length, forecast) for one in seen.series]).T
     phases = seen.calendar.phases(np.zeros(1, np.int64), seen.season.steps).shape[1]
     targets, known, past = len(data.targets), len(data.known_future), len(data.past)
     rows: dict[Part, int] = {
@@ -328,12 +318,12 @@ def _columns(schema: Schema) -> dict[str, tuple[str, ...]]:
             "known_future": schema.known, "past": schema.past}
 
 
-def _continued(problem: SeriesProblem, new: One) -> tuple[One, str]:
-    """A series of new data behind the history that the training knows of it, and a note on that."""
+def _continued(problem: SeriesProblem, new: One, series: int) -> tuple[One, str]:
+    """A series of new data behind the history that the training knows of it as ``series``, -1 for none, and a note on
+    that."""
     schema, panel = problem.schema, problem.panel
-    if new.name not in schema.names:
+    if series < 0:
         return new, ""
-    series = schema.names.index(new.name)
     begin, length = int(panel.start[series]), int(panel.length[series])
     first = int(panel.position[begin])
     before = min(new.first - first, length)
@@ -350,7 +340,7 @@ def _continued(problem: SeriesProblem, new: One) -> tuple[One, str]:
     ahead = joined(panel.known[rows] * width[:K] + centre[:K], new.known)
     past = joined(panel.past[rows] * width[K:] + centre[K:], new.past)
     last = schema.calendar.labels(np.array([first + before - 1]))[0]
-    note = f"{_told(new.name)} goes on from the training's history, which is used up to {last}."
+    note = f"{named(new.name)} goes on from the training's history, which is used up to {last}."
     return One(new.name, first, before + empty + new.length, target, ahead, past), note
 
 
@@ -365,10 +355,6 @@ def _too_few_covariates(one: One, schema: Schema) -> list[Mistake]:
             first = one.length + int(absent[0])
             mistakes.append(series_read.ends_early(one, "known_future", name, schema.calendar, first, rooms))
     return mistakes
-
-
-def _told(name: str) -> str:
-    return f"Series '{name}'" if name else "The series"
 
 
 def _hash(data: SeriesData, forecast: Forecast, digests: Sequence[str], seed: int, settings: Mapping[str, Any]) -> str:

@@ -173,7 +173,7 @@ def _floats(table: pa.Table, columns: Sequence[str]) -> Floats:
 def _placed(name: str, calendar: Calendar, times: Times, values: Mapping[str, Floats]) -> One | Mistake:
     """Rows of one series at their steps, from the first to the last that has a target."""
     positions = calendar.positions(times)
-    told = f"Series '{name}'" if name else "The series"
+    told = series_time.named(name)
     first, rows = int(positions[0]), int(positions[-1] - positions[0]) + 1
     if rows > MOST_STEPS_A_ROW * len(positions):
         widest = int(np.argmax(np.diff(positions)))

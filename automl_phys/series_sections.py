@@ -75,3 +75,8 @@ class Forecast(Section):
     lyapunov_time: Annotated[float, Field(gt=0)] | Missing = None
     """Of a chaotic system the time in which errors grow by e, in units of the time column: the report then says how
     many of these a forecast is good for."""
+
+    @property
+    def apart(self) -> int:
+        """Steps between the origins of test windows."""
+        return self.stride or self.horizon

@@ -318,6 +318,11 @@ def _part(times: Times, unit: str) -> NDArray[np.float64]:
     return np.asarray((since % size) / size, np.float64)
 
 
+def named(series: str) -> str:
+    """A series at the beginning of a sentence."""
+    return f"Series '{series}'" if series else "The series"
+
+
 def names_of(series: Sequence[str]) -> str:
     """The first few names of series, and how many more there are."""
     more = f" and {len(series) - 3} more" if len(series) > 3 else ""

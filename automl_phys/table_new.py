@@ -27,6 +27,7 @@ from automl_phys.errors import DataError, Mistake
 from automl_phys.registry import did_you_mean
 from automl_phys.table_files import Files
 from automl_phys.table_problem import Features, NewRows, Schema
+from automl_phys.table_view import View
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +51,7 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     Raises DataError with all of ``missing-column``, ``wrong-type``, ``not-finite``, ``bad-weights``, and what
     :func:`automl_phys.table_files.find` raises; of images and texts what ``table_images`` and ``table_texts`` do.
     """
-    files = find(schema, path)
+    files = find(schema.view, path)
     kinds = files.header.columns
     wrong = _wrong_weight(schema, files) + wrong_columns(schema, files)
     if wrong:
@@ -67,28 +68,28 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     return NewRows(
         numbers=read.numbers, categories=read.categories, target=target[read.rows] if len(target) else target,
         weight=weight[read.rows].astype(np.float32), signal=schema.signal, images=images, tokens=tokens,
-        carried=read.carried, notes=(*notes, *read.notes, *uncut(schema)))
+        carried=read.carried, notes=(*notes, *read.notes, *uncut(schema.view)))
 
 
-def find(schema: Features, path: Path) -> Files:
-    """The files of new data, with the columns that the schema makes of theirs; no class, and no cut.
+def find(made: View, path: Path) -> Files:
+    """The files of new data, with the columns that were made of theirs in training; no class, and no cut.
 
     Raises DataError with all of what :func:`automl_phys.table_files.find` raises, and ``missing-column`` when a column
     is not there that others are made of.
     """
     files = table_files.find(str(path), Path(), key=())
-    view = replace(schema.view, label="", cut="")
+    view = replace(made, label="", cut="")
     header, mistakes = view.header(files.header)
     if mistakes:
         raise DataError([replace(m, key=(), code="missing-column") for m in mistakes])
     return replace(files, header=header, view=view)
 
 
-def uncut(schema: Features) -> tuple[str, ...]:
+def uncut(view: View) -> tuple[str, ...]:
     """A note that all rows are scored, where models were trained on those that pass a cut."""
-    if not schema.view.cut:
+    if not view.cut:
         return ()
-    return (f"Every row is scored, also those that do not pass the cut of the training, '{schema.view.cut}'.",)
+    return (f"Every row is scored, also those that do not pass the cut of the training, '{view.cut}'.",)
 
 
 def whole(schema: Features, files: Files, others: list[str]) -> pa.Table:

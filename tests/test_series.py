@@ -347,3 +347,11 @@ def test_times_of_parquet_files_are_read_in_their_own_types(tmp_path: Path, kind
     assert problem.schema.calendar.words == ("1" if kind == "int64" else "1 day")
     last = problem.schema.calendar.labels(problem.panel.position[59:60])
     assert last == ["59" if kind == "int64" else "2024-02-29"]
+
+
+def test_a_cut_of_the_training_is_not_made_in_new_data_and_that_is_said(tmp_path: Path) -> None:
+    one_series(tmp_path, quality=[0] * 6 + [1] * 54)
+    problem = prepare(tmp_path, data(cut="quality == 1"))
+    assert problem.stored.lengths == (54,)
+    new = series.read_new(problem, write(tmp_path / "new.csv", {"month": months(2, "2005-01"), "y": [1.0, 2.0]}))
+    assert any("quality == 1" in note for note in new.notes)
