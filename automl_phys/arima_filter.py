@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter
 
-from automl_phys.local_models import LONG_SEASON, Method, Steps
+from automl_phys.local_models import LONG_SEASON, NOT_FINITE, Method, Steps, raised
 from automl_phys.series_problem import Floats
 from automl_phys.values import Params
 
@@ -34,6 +34,7 @@ SEASONS = 1.25
 VALUES_PER_LAG = 8
 MOST_LAGS = 1_500
 DIFFERENCES = {"auto": None, "none": 0, "once": 1}
+SIMPLER = "a random walk"
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,18 @@ class Arima:
         return replace(self, first=first)
 
 
-def _fit(values: Floats, season: int, params: Params) -> Arima:
-    """Orders and coefficients, found for values of mean 0 and width 1."""
+def _fit(values: Floats, season: int, params: Params) -> tuple[Arima, str]:
+    """Orders and coefficients, found for values of mean 0 and width 1; a random walk, and why, where there are
+    none."""
     level = float(values[0])
     walk = Arima((1.0,), (1.0, -1.0), (1.0,), 0.0, level)
     width = float(values.std())
-    if len(values) < FEWEST or width <= 1e-10 * np.abs(values).max():
-        return walk
+    if width <= 1e-10 * np.abs(values).max():
+        return walk, ""
+    if len(values) < FEWEST:
+        return walk, f"{SIMPLER} (fewer than {FEWEST} values)"
     if params.get("orders", "auto") != "auto":
-        return _long(values, season, str(params["difference"]), params["orders"] == "full")
+        return _long(values, season, str(params["difference"]), params["orders"] == "full"), ""
     cycle = season if 2 <= season <= LONG_SEASON and params.get("season", "auto") != "none" else 1
     recent = values[-(SEASONAL_MOST if cycle > 1 else MOST):]
     centre = float(recent.mean())
@@ -98,11 +102,12 @@ def _fit(values: Floats, season: int, params: Params) -> Arima:
         try:
             found = auto_arima_f((recent - centre) / width, d=DIFFERENCES[str(params.get("difference", "auto"))],
                                  period=cycle, seasonal=cycle > 1, nmodels=MODELS)
-        except Exception:  # noqa: BLE001 - what it raises itself, and what its numerics do
-            return walk
+        except Exception as error:  # noqa: BLE001 - what it raises itself, and what its numerics do
+            return walk, f"{SIMPLER} ({raised(error)})"
     made = _arima(found, centre, width, level)
-    sound = all(np.isfinite([*made.ar, *made.ma, made.mean])) and _stable(made.ar)
-    return made if sound else walk
+    if not all(np.isfinite([*made.ar, *made.ma, made.mean])):
+        return walk, f"{SIMPLER} ({NOT_FINITE})"
+    return (made, "") if _stable(made.ar) else (walk, f"{SIMPLER} (what was found grows without bounds)")
 
 
 def _arima(found: Any, centre: float, width: float, first: float) -> Arima:

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from automl_phys.local_models import LONG_SEASON, Method, Steps
+from automl_phys.local_models import LONG_SEASON, NOT_FINITE, Method, Steps, raised
 from automl_phys.series_problem import Floats
 from automl_phys.values import Params
 
 TINY = 1e-10
 """Levels and seasons that are divided by are not nearer to zero."""
+SIMPLER = "the last value repeated"
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,12 @@ def _away(value: float) -> float:
     return value if abs(value) > TINY else (TINY if value >= 0 else -TINY)
 
 
-def _fit(values: Floats, season: int, params: Params) -> Smoothing:
-    """Components by AICc. On transformed values everything adds up: the transform is what makes it multiply."""
+def _fit(values: Floats, season: int, params: Params) -> tuple[Smoothing, str]:
+    """Components by AICc; the last value repeated, and why, where there are none. On transformed values everything adds
+    up: the transform is what makes it multiply."""
     simple = Smoothing("N", 1.0, 0.0, 0.0, 0.0, float(values[0]), 0.0, ())
     if np.ptp(values) <= TINY * np.abs(values).max():
-        return simple
+        return simple, ""
     cycle = season if 2 <= season <= LONG_SEASON and params.get("season", "auto") != "none" else 1
     from statsforecast.ets import ets_f
 
@@ -96,11 +98,11 @@ def _fit(values: Floats, season: int, params: Params) -> Smoothing:
         try:
             found = ets_f(values, cycle, model="ZZZ" if params.get("transform", "none") == "none" else "AZZ",
                           damped=True if params.get("damped") == "always" else None)
-        except Exception:  # noqa: BLE001 - what it raises itself, for series too short for any of its models
-            return simple
+        except Exception as error:  # noqa: BLE001 - what it raises itself, for series too short for any of its models
+            return simple, f"{SIMPLER} ({raised(error)})"
     made = _smoothing(found)
     usable = all(np.isfinite([made.alpha, made.beta, made.gamma, made.phi, made.level, made.slope, *made.factors]))
-    return made if usable else simple
+    return (made, "") if usable else (simple, f"{SIMPLER} ({NOT_FINITE})")
 
 
 def _smoothing(found: Any) -> Smoothing:

@@ -6,6 +6,8 @@ many windows of a series cost hardly more than one. The forecast is the median; 
 that the model made at the same distance in the section that it was fitted on. All of it happens in units that suit the
 values: :class:`Transform`.
 
+Where parameters cannot be estimated a simpler model takes their place; that it did, and why, is kept with the model.
+
 The rules of causality: parameters are of values before ``Windows.until``, everything else of values before the origin.
 A series that was not fitted on gets parameters when it is forecast, from the values before ``until``, or before its
 earliest window where there are too few of them.
@@ -48,6 +50,8 @@ LEAST_CYCLES = 3
 ZERO_SHARE = 0.01
 """Of the mean: added before the logarithm where there are zeros."""
 LARGEST = float(np.finfo(np.float32).max) / 4
+LONGEST_REASON = 160
+NOT_FINITE = "the numbers found are not finite"
 
 
 class Model(Protocol):
@@ -69,12 +73,13 @@ class Model(Protocol):
 class Method:
     """How models of one kind are made.
 
-    ``fit`` takes the values of a section (n,), n > 0, all finite, the season and the parameters. ``most`` is how many
+    ``fit`` takes the values of a section (n,), n > 0, all finite, the season and the parameters; it gives the model,
+    and what this is and why in a line where it is a simpler one than was asked for, else nothing. ``most`` is how many
     values it is given at most, ``budget`` how many of all series together.
     """
 
     kind: type
-    fit: Callable[[Floats, int, Params], Model]
+    fit: Callable[[Floats, int, Params], tuple[Model, str]]
     most: int
     budget: int
 
@@ -116,12 +121,14 @@ class Transform:
 
 @dataclass(frozen=True)
 class Kept:
-    """A model, where in the calendar its section begins, and the quantiles of its errors (horizon, levels)."""
+    """A model, where in the calendar its section begins, and the quantiles of its errors (horizon, levels);
+    ``simpler`` is what it is and why where a simpler one took its place."""
 
     position: int
     transform: Transform
     model: Model
     offsets: Floats
+    simpler: str = ""
 
     def quantiles(self, values: Floats, position: int, origins: Steps, horizon: int) -> Floats:
         """Forecasts (n, horizon, levels) from ``origins`` for a series (T,) that begins at ``position``; T is at least
@@ -178,7 +185,7 @@ class Local:
         rundir.write_json(folder / DESCRIPTION, {
             "params": dict(self.params), "season": self.season,
             "models": [{"code": code, "target": target, "position": kept.position,
-                        "transform": asdict(kept.transform), "model": _plain(kept.model)}
+                        "transform": asdict(kept.transform), "model": _plain(kept.model), "simpler": kept.simpler}
                        for (code, target), kept in self.models.items()]})
         np.save(folder / OFFSETS, np.array([kept.offsets for kept in self.models.values()]))
 
@@ -202,8 +209,23 @@ def load(method: Method, folder: Path) -> Local:
     for one, offsets in zip(saved["models"], every, strict=True):
         told = {name: tuple(value) if isinstance(value, list) else value for name, value in one["model"].items()}
         models[one["code"], one["target"]] = Kept(one["position"], Transform(**one["transform"]), method.kind(**told),
-                                                  offsets)
+                                                  offsets, one.get("simpler", ""))
     return Local(method, saved["params"], saved["season"], models)
+
+
+def simpler(folder: Path) -> dict[tuple[int, int], str]:
+    """Of what :meth:`Local.save` wrote, each (code of a series, target) whose place a simpler model took, what that is
+    and why. Nothing where a model of another kind is saved."""
+    if not (folder / DESCRIPTION).exists():
+        return {}
+    saved = rundir.read_json(folder / DESCRIPTION, dict[str, Any])
+    return {(one["code"], one["target"]): why for one in saved["models"] if (why := one.get("simpler", ""))}
+
+
+def raised(error: Exception) -> str:
+    """What a library raised, in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:LONGEST_REASON].removesuffix(": ")
 
 
 def fit(method: Method, problem: SeriesProblem, params: Params, watch: Watch) -> Local:
@@ -233,9 +255,9 @@ def _fit(method: Method, column: Floats, position: int, season: int, horizon: in
     most = min(method.most, max(method.budget // count, LEAST_SECTION, LEAST_CYCLES * season))
     share = round(float(str(params.get("history", 1.0))) * len(values))
     section = values[-min(most, max(share, LEAST_SECTION, LEAST_CYCLES * season)):]
-    model = method.fit(section, season, params)
+    model, why_simpler = method.fit(section, season, params)
     return Kept(position + first + len(values) - len(section), transform, model,
-                _offsets(model, section, season, horizon))
+                _offsets(model, section, season, horizon), why_simpler)
 
 
 def _offsets(model: Model, values: Floats, season: int, horizon: int) -> Floats:
@@ -304,8 +326,8 @@ class Repeated:
         return replace(self, level=first)
 
 
-def _repeated(values: Floats, season: int, _: Params) -> Repeated:
-    return Repeated(season, float(values[0]))
+def _repeated(values: Floats, season: int, _: Params) -> tuple[Repeated, str]:
+    return Repeated(season, float(values[0])), ""
 
 
 NAIVE = Method(Repeated, lambda values, _, params: _repeated(values, 1, params), 10**9, 10**12)

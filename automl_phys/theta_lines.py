@@ -15,15 +15,17 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
-from automl_phys.local_models import LEAST_CYCLES, Method, Steps
+from automl_phys.local_models import LEAST_CYCLES, NOT_FINITE, Method, Steps, raised
 from automl_phys.series_problem import Floats
 from automl_phys.values import Params
 
+FEWEST = 4
 LEAST_FACTOR = 0.01
 """Of a season that is divided by."""
 CONFIDENCE = 0.95
 SHORTEST_SEASON = 4
 """Of two or three steps little can be told from a trend's ups and downs."""
+SIMPLER = "the last value and any season repeated"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _lines(values: Floats, first: float) -> tuple[Floats, Floats]:
     return mean + first, np.where(count > 1, slope, 0.0)
 
 
-def _fit(values: Floats, season: int, params: Params) -> Theta:
+def _fit(values: Floats, season: int, params: Params) -> tuple[Theta, str]:
+    """The variant of least error; no line and hardly any smoothing, and why, where there is none."""
     wanted = season >= SHORTEST_SEASON and params.get("season", "auto") != "none"
     factors, multiplied = np.empty(0), False
     if wanted and len(values) >= LEAST_CYCLES * season and np.ptp(values) > 0 and _resembles(values, season):
@@ -105,16 +108,18 @@ def _fit(values: Floats, season: int, params: Params) -> Theta:
     simple = Theta(0.99, 1.0, float(values[0]), 0.0, 0.0, False, multiplied, tuple(factors.tolist()))
     adjusted = simple._adjusted(values)
     simple = replace(simple, level=float(adjusted[0]))
-    if len(values) <= LEAST_CYCLES or np.ptp(adjusted) == 0:
-        return simple
+    if np.ptp(adjusted) == 0:
+        return simple, ""
+    if len(values) < FEWEST:
+        return simple, f"{SIMPLER} (fewer than {FEWEST} values)"
     from statsforecast.theta import auto_theta
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             found = auto_theta(adjusted, 1)
-        except Exception:  # noqa: BLE001 - what it raises itself, for series that none of its models takes
-            return simple
+        except Exception as error:  # noqa: BLE001 - what it raises itself, for series that none of its models takes
+            return simple, f"{SIMPLER} ({raised(error)})"
     told = {name: float(number) for name, number in found["par"].items()}
     made = replace(simple, alpha=told["alpha"], theta=told["theta"], level=told["initial_smoothed"],
                    intercept=float(adjusted[0]))
@@ -123,7 +128,8 @@ def _fit(values: Floats, season: int, params: Params) -> Theta:
     else:
         mean, slope = (float(found[-1]) for found in _lines(adjusted, float(adjusted[0])))
         made = replace(made, slope=slope, intercept=mean - slope * (len(values) + 1) / 2)
-    return made if all(np.isfinite([made.alpha, made.theta, made.level, made.slope])) else simple
+    sound = all(np.isfinite([made.alpha, made.theta, made.level, made.slope]))
+    return (made, "") if sound else (simple, f"{SIMPLER} ({NOT_FINITE})")
 
 
 def _resembles(values: Floats, season: int) -> bool:

@@ -96,6 +96,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--only", nargs="*", choices=list(SETS), default=list(SETS))
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--windows", type=int, help="another number of test windows than 5: more tell more")
     arguments.add_argument("--no-peers", action="store_true", help="automl-phys alone")
     arguments.add_argument("--set", action="append", default=[], help="as of automl-phys run, such as search.trials=5")
     asked = arguments.parse_args()
@@ -111,7 +112,8 @@ def one(name: str, given: Set, folder: Path, asked: argparse.Namespace) -> None:
     (folder / f"{name}.csv").write_text("\n".join(["time,value", *lines]) + "\n")
     season = str(given.season) if given.season > 1 else "none"
     recipe = folder / f"{name}.yaml"
-    words = {"NAME": name, "HORIZON": given.horizon, "SEASON": season, "WINDOWS": given.windows, "SEED": asked.seed}
+    windows = asked.windows or given.windows
+    words = {"NAME": name, "HORIZON": given.horizon, "SEASON": season, "WINDOWS": windows, "SEED": asked.seed}
     text = RECIPE
     for word, value in words.items():
         text = text.replace(word, str(value))

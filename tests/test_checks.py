@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from fixtures import made_series
 from pyarrow import parquet
 
-from automl_phys import diagnose, registry
+from automl_phys import diagnose, local_models, registry
 from automl_phys.contracts import Chosen, Plan, Range, Seen
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Estimate, Evaluation, Score
@@ -20,7 +21,7 @@ METRICS = {
     "calibration_p": Estimate(0.3, np.nan, np.nan),
 }
 NOT_OF_PLAIN_TABLES = ("density_not_preserved", "intervals_off", "much_noise", "no_structure", "season_does_better",
-                       "unstable_clusters", "weight_sums")
+                       "simpler_models", "unstable_clusters", "weight_sums")
 SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
 
 
@@ -120,6 +121,30 @@ def test_intervals_off(seen):
     assert "safe side" in outcome("intervals_off", with_metrics(
         series, **{"coverage@0.68": Estimate(0.9, 0.89, 0.91)})).text
     assert found(0.5, np.nan, np.nan).outcome == "tip"
+
+
+def test_simpler_models(seen, tmp_path):
+    def saved(name, simpler):
+        model = local_models.Repeated(1, 0.0)
+        kept = {(code, 0): local_models.Kept(0, local_models.Transform(), model, np.zeros((2, 11)), simpler.get(code, ""))
+                for code in range(1, 7)}
+        local_models.Local(local_models.NAIVE, {}, 1, kept).save(tmp_path / name)
+        return Member("ets", 1, 1.0, {}, (name,))
+
+    def found(*members, baseline):
+        return outcome("simpler_models", replace(seen, problem=problem, ensemble=replace(
+            seen.ensemble, members=members, singles={"baseline": baseline})))
+
+    problem = made_series.make(tmp_path / "problem", np.random.default_rng(0).normal(size=(6, 60, 1)), horizon=2)
+    sound = saved("trials/1/model", {})
+    walk = "a random walk (ValueError: no)"
+    whole, few = saved("model/2/0", dict.fromkeys((1, 2, 3, 5), walk)), saved("model/2/1", {2: walk, 6: "another (why)"})
+    network = Member("lstm", 3, 1.0, {}, ("trials/3/model",))
+    assert found(sound, network, baseline=sound).outcome == "passed"
+    said = found(sound, network, replace(whole, folders=whole.folders + few.folders), baseline=sound)
+    assert said.outcome == "tip"
+    assert f"ets is {walk} for y0 of s0, y0 of s1, y0 of s2, 1 more: 4 of 6; ets is another (why) for y0 of s5: 1 of 6." in said.text
+    assert found(sound, baseline=replace(few, family="arima")).outcome == "tip", "told of what the winner is held against"
 
 
 @pytest.mark.parametrize(("params", "said"), [({"C": 1e-3}, "lower"), ({"C": 950.0}, "upper"), ({"dropout": 0.5}, "upper"),

@@ -113,8 +113,8 @@ def test_theta_filters_as_statsforecast_does(kind: str, monkeypatch: pytest.Monk
     values = seasonal(100)
     found = theirs.auto_theta(values, 1, model=kind)
     monkeypatch.setattr(theirs, "auto_theta", lambda y, m: found)
-    model = theta_lines._fit(values, 1, {})
-    assert model.dynamic == kind.startswith("D")
+    model, simpler = theta_lines._fit(values, 1, {})
+    assert model.dynamic == kind.startswith("D") and not simpler
     one = model.forecasts(values, np.arange(100), 1)[:, 0]
     assert np.allclose(one[1:], (values - found["residuals"])[1:], rtol=1e-6)
     assert np.allclose(last(model, values), theirs.forecast_theta(found, 14)["mean"], rtol=1e-6)
@@ -124,7 +124,7 @@ def test_theta_takes_out_a_season_as_statsforecast_does() -> None:
     from statsforecast.theta import auto_theta, forecast_theta
 
     values = seasonal(120)
-    assert np.allclose(last(theta_lines._fit(values, 12, {}), values), forecast_theta(auto_theta(values, 12), 14)["mean"],
+    assert np.allclose(last(theta_lines._fit(values, 12, {})[0], values), forecast_theta(auto_theta(values, 12), 14)["mean"],
                        rtol=1e-3)
 
 
@@ -154,12 +154,75 @@ def test_a_moving_average_is_inverted_to_one_with_the_same_autocorrelation() -> 
 
 
 def test_a_long_autoregression_finds_the_coefficients_and_follows_a_period() -> None:
-    short = arima_filter._fit(autoregression(3000), 1, {"orders": "long", "difference": "none"})
+    short, _ = arima_filter._fit(autoregression(3000), 1, {"orders": "long", "difference": "none"})
     assert np.allclose(short.ar[1], -0.8, atol=0.05) and len(short.ar) < 10
     wave = np.sin(np.arange(900) * 2 * np.pi / 66) + np.random.default_rng(0).normal(0, 0.1, 900)
-    long = arima_filter._fit(wave[:800], 66, {"orders": "full", "difference": "none"})
+    long, _ = arima_filter._fit(wave[:800], 66, {"orders": "full", "difference": "none"})
     assert len(long.ar) == 1 + round(1.25 * 66)
     assert np.abs(last(long, wave[:800], 60) - wave[800:860]).mean() < 0.15
+
+
+# ---------------------------------------------------------------- where a simpler model takes the place
+
+METHODS = {"ets": (exponential_smoothing, "statsforecast.ets.ets_f"), "theta": (theta_lines, "statsforecast.theta.auto_theta"),
+           "arima": (arima_filter, "statsforecast.arima.auto_arima_f")}
+
+
+@pytest.mark.parametrize("family", ESTIMATED)
+def test_a_simpler_model_is_told_of_where_the_estimate_fails(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, function = METHODS[family]
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise ValueError("no\nmodel" + 300 * "!")
+
+    monkeypatch.setattr(function, fails)
+    values = seasonal(60)
+    model, simpler = module._fit(values, 1, {})
+    assert simpler.startswith(f"{module.SIMPLER} (ValueError: no model!") and len(simpler) < 240
+    assert np.allclose(last(model, values), values[-1], rtol=1e-2), "it is what it is said to be"
+
+
+@pytest.mark.parametrize("family", ESTIMATED)
+@pytest.mark.parametrize(("values", "why"), [
+    ([1.0, 2.0, 4.0], {"ets": "tiny datasets", "theta": "fewer than 4 values", "arima": "fewer than 10 values"}),
+    (np.full(30, 3.0), {}), (np.full(5, 0.0), {}), (seasonal(60), {})])
+def test_only_of_what_could_be_had_no_better(family: str, values: Any, why: dict[str, str]) -> None:
+    """Of a constant nothing else can be had."""
+    _, simpler = METHODS[family][0]._fit(np.asarray(values), 1, {})
+    assert why[family] in simpler if why else simpler == ""
+
+
+@pytest.mark.parametrize("family", ["ets", "theta"])
+def test_values_too_large_to_be_squared_are_told_of(family: str) -> None:
+    assert "no model able to be fitted" in METHODS[family][0]._fit(np.append(np.zeros(30), 1e300), 1, {})[1]
+
+
+def test_numbers_that_cannot_be_used_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    ets = {"components": "ANNN", "par": [np.nan, np.nan, np.nan, np.nan, 1.0]}
+    theta = {"par": {"alpha": 0.5, "theta": 2.0, "initial_smoothed": np.inf}, "modeltype": "DOTM"}
+    arima = {"arma": (1, 0, 0, 0, 1, 0, 0), "coef": {"ar1": 1.5}}
+    for family, found, why in (("ets", ets, "not finite"), ("theta", theta, "not finite"), ("arima", arima, "without bounds")):
+        module, function = METHODS[family]
+        monkeypatch.setattr(function, lambda *_, found=found, **__: found)
+        assert why in module._fit(seasonal(60), 1, {})[1]
+
+
+def test_a_simpler_model_is_saved_with_its_reason(tmp_path: Path) -> None:
+    given = problem([seasonal(60), seasonal(15), np.full(15, 2.0)], horizon=5, season=1, windows=1)
+    fitted = fit("ets", given)
+    why = {place: kept.simpler for place, kept in fitted.models.items() if kept.simpler}
+    assert list(why) == [(2, 0)] and "tiny datasets" in why[2, 0]
+    fitted.save(tmp_path)
+    assert local_models.simpler(tmp_path) == why and local_models.simpler(tmp_path / "none") == {}
+    loaded = local_models.load(exponential_smoothing.METHOD, tmp_path)
+    assert {place: kept.simpler for place, kept in loaded.models.items() if kept.simpler} == why
+    saved = json.loads((tmp_path / local_models.DESCRIPTION).read_text())
+    for one in saved["models"]:
+        del one["simpler"]  # as a run before there was such a thing
+    (tmp_path / local_models.DESCRIPTION).write_text(json.dumps(saved))
+    assert local_models.simpler(tmp_path) == {}
+    assert np.array_equal(local_models.load(exponential_smoothing.METHOD, tmp_path).predict(given.valid),
+                          fitted.predict(given.valid))
 
 
 # ---------------------------------------------------------------- the families
