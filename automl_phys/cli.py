@@ -135,6 +135,27 @@ def predict(
 
 
 @app.command()
+def generate(
+    run: RunFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the events go: .parquet, .csv or .feather.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many events.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same events.")] = 0,
+    where: Annotated[list[str] | None, typer.Option(
+        "--where", metavar="NAME=VALUE", help="Fix a condition, e.g. label=top; may be repeated.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make new events with a finished run of task 'generate'."""
+    from automl_phys import event_files, pipeline
+    from automl_phys.console import Terminal
+    from automl_phys.rundir import RunDir
+
+    event_files.check(output)
+    with Terminal(quiet) as show:
+        pipeline.generate(RunDir(run), count, seed, where or (), output, show)
+    typer.echo(f"Wrote {count} events to {output}.")
+
+
+@app.command()
 def report(run: RunFolder, quiet: Quiet = False) -> None:
     """Render the report of a finished run again."""
     from automl_phys import pipeline

@@ -203,6 +203,8 @@ class Task(Protocol):
     """Where predictions are averaged: 0 for members that are chosen greedily, so that each earns its place. Above 0,
     for objectives that are errors, the mean is over the best of each family that are worse than the best of all by no
     more than this share: where validation rows are too few, or too much alike, to choose by."""
+    FRAMEWORK: str
+    """What Keras must run on for this task; empty where that may be anything."""
     OBJECTIVES: Mapping[str, Direction]
 
     def families(self, options: Any, asked: Sequence[str]) -> Sequence[str]:
@@ -391,6 +393,16 @@ class Clustering(Protocol):
         ...
 
     def save(self, folder: Path) -> None: ...
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A fitted model that predicts by random numbers: events, of which a count may go either way when the last digit of
+    what was drawn does."""
+
+    def stream(self, conditions: Array, seed: int) -> Iterator[Array]:
+        """Events for conditions (n, c), block by block."""
+        ...
 
 
 @runtime_checkable

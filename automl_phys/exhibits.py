@@ -91,13 +91,24 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """A lower part of a figure of kind ``xy``, on the same x axis: ratios or pulls of what is above.
+
+    Series whose ``group`` is that of series above have their colour; there is no legend of its own.
+    """
+
+    y: Axis
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure as data, not as a drawing. ``name`` is its file name and HTML anchor, in kebab-case.
 
-    ``kind`` is ``xy`` (draw ``series``), ``matrix`` (draw ``matrix[row][column]`` with the axes' categories, row along
-    y), ``scatter`` (draw ``points`` on linear axes) or ``pictures`` (draw ``pictures`` side by side, ``across`` in a
-    row; those without colours in shades on one scale, ``shade``). ``caption`` says how to read it, in one or two
-    sentences.
+    ``kind`` is ``xy`` (draw ``series``, and the panel ``below`` them, if there is one), ``matrix`` (draw
+    ``matrix[row][column]`` with the axes' categories, row along y, on the scale ``shade``, if there is one),
+    ``scatter`` (draw ``points`` on linear axes) or ``pictures`` (draw ``pictures`` side by side, ``across`` in a row;
+    those without colours in shades on one scale, ``shade``). ``caption`` says how to read it, in one or two sentences.
     """
 
     name: str
@@ -113,6 +124,7 @@ class Figure:
     shade: Axis | None = None
     caption: str = ""
     section: str = "Performance"
+    below: Panel | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -21,7 +22,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from automl_phys import legend, picture_drawing, rundir, scatter_drawing
-from automl_phys.exhibits import Axis, Figure, Series
+from automl_phys.exhibits import Axis, Figure, Panel, Series
 from automl_phys.readable import SUPERSCRIPTS
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ FILL_OPACITY = 0.3
 
 MAX_ANNOTATED = 15
 """Rows or columns up to which the numbers of a matrix are written into it."""
+
+PANEL_GROWTH, PANEL_HEIGHTS = 1.25, (3.0, 1.0)
+"""How much higher a figure with a panel below is than others, and the heights of its two parts."""
 
 LONG_LABELS = 30
 """Characters of all categories of a bar chart together, beyond which its bars lie, so that labels stay horizontal."""
@@ -129,9 +133,15 @@ def _drawn(figure: Figure) -> Drawing:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     drawing = Drawing()
+    layout = ConstrainedLayoutEngine()
     FigureCanvasAgg(drawing)
     if figure.kind == "pictures":
         picture_drawing.draw(drawing, figure, _power)
+        return drawing
+    if figure.kind == "xy" and figure.below is not None:
+        _draw_panels(drawing, figure, figure.below)
+        layout.set(hspace=0.0)
+        layout.execute(drawing)
         return drawing
     axes = drawing.add_subplot()
     axes.set_title(figure.title)
@@ -143,13 +153,35 @@ def _drawn(figure: Figure) -> Drawing:
     else:
         _draw_series(axes, figure)
         legend.place(axes, fixed_top=figure.y.high is not None)
-    ConstrainedLayoutEngine().execute(drawing)  # once; a figure that owns its engine lays out again at each save
+    layout.execute(drawing)  # once; a figure that owns its engine lays out again at each save
     return drawing
 
 
 # ---------------------------------------------------------------- curves, points, histograms, bars
 
-def _draw_series(axes: Axes, figure: Figure) -> None:
+def _draw_panels(drawing: Drawing, figure: Figure, below: Panel) -> None:
+    """The series, and under them the panel on the same x axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    drawing.set_figheight(SIZE_INCHES[1] * PANEL_GROWTH)
+    upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=PANEL_HEIGHTS)
+    upper.set_title(figure.title)
+    _draw_series(upper, replace(figure, x=replace(figure.x, label="")))
+    _draw_series(lower, replace(figure, y=below.y, series=below.series), _groups(figure.series))
+    upper.tick_params(axis="x", which="both", labelbottom=False)
+    lower.set_ylabel(below.y.label, loc="center")
+    lower.yaxis.set_major_locator(MaxNLocator(4, prune="both"))  # the numbers at its ends would touch others
+    drawing.align_ylabels([upper, lower])
+    legend.place(upper, fixed_top=figure.y.high is not None)
+
+
+def _groups(series: Sequence[Series]) -> list[str]:
+    """What has a colour of its own, in the order of the colours."""
+    return list(dict.fromkeys(s.group or s.name for s in series if not s.muted))
+
+
+def _draw_series(axes: Axes, figure: Figure, above: Sequence[str] = ()) -> None:
+    """Series on axes; the groups ``above`` have the first colours, whether they have series here or not."""
     from matplotlib import color_sequences
 
     bars = [s for s in figure.series if s.style == "bars"]
@@ -159,7 +191,7 @@ def _draw_series(axes: Axes, figure: Figure) -> None:
         axes.set_xscale("log", nonpositive="clip")
     if y.scale == "log":
         axes.set_yscale("log", nonpositive="clip")
-    groups = list(dict.fromkeys(s.group or s.name for s in figure.series if not s.muted))
+    groups = list(dict.fromkeys([*above, *_groups(figure.series)]))
     palette = color_sequences["petroff6" if len(groups) <= 6 else "petroff10"]
     drawn_in: dict[str, int] = {}
     for series in figure.series:
@@ -286,9 +318,10 @@ def _draw_matrix(axes: Axes, figure: Figure) -> None:
 
     values = np.array(figure.matrix, dtype=float)
     rows, columns = values.shape
-    signed = bool(np.nanmin(values) < 0)
+    low, high = (figure.shade.low, figure.shade.high) if figure.shade else (None, None)
+    signed = bool((np.nanmin(values) if low is None else low) < 0)
     shades = colormaps["RdBu_r" if signed else "Blues"]
-    norm = CenteredNorm() if signed else Normalize(0.0, np.nanmax(values) or 1.0)
+    norm = CenteredNorm(halfrange=high) if signed else Normalize(0.0, high or np.nanmax(values) or 1.0)
     mesh = axes.pcolormesh(np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, values, cmap=shades, norm=norm,
                            edgecolors="white", linewidth=0.8 if max(rows, columns) <= MAX_ANNOTATED else 0)
     axes.invert_yaxis()

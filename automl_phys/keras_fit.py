@@ -153,6 +153,9 @@ class Course:
 
 Follow = Callable[[int, "Array"], object]
 """Called after each epoch with its number from 1 and the predictions for the validation rows; may raise to stop."""
+Between = Callable[[int, Callable[[], None]], object]
+"""Called after each epoch with its number and a function that puts the weights as they are into the network, for those
+who judge it by other than its predictions; may raise to stop."""
 
 
 @cache
@@ -192,11 +195,13 @@ def _stderr_closed() -> Iterator[None]:
 
 
 def fit(
-    network: Any, head: Head, train: Batch, valid: Batch, training: Training, seed: int, follow: Follow
+    network: Any, head: Head, train: Batch, valid: Batch, training: Training, seed: int, follow: Follow,
+    between: Between | None = None,
 ) -> Course:
     """Train ``network`` in place.
 
-    Raises FloatingPointError when the validation loss is no longer a number, and whatever ``follow`` raises.
+    Raises FloatingPointError when the validation loss is no longer a number, and whatever ``follow`` and ``between``
+    raise.
     """
     keras = load_keras()
     from_files = keras.backend.backend() == "tensorflow" and train.encode is None
@@ -204,7 +209,7 @@ def fit(
     keras.utils.set_random_seed(seed % 2**32)
     steps = rows.blocks * math.ceil(rows.rows / training.batch_size)
     optimizer = _optimizer(network, training, steps)
-    curve = _Curve(training.patience, training.stop_after, follow)
+    curve = _Curve(training.patience, training.stop_after, follow, between)
     if keras.backend.backend() == "jax":
         best = _fit_scan(network, optimizer, head, rows, valid, training, seed, curve)
     else:
@@ -276,19 +281,22 @@ def _padded(block: Array, size: int) -> Array:
 class _Curve:
     """The learning curve, and the rule that stops: best weighted validation loss, patience, not a number."""
 
-    def __init__(self, patience: int, stop_after: int, follow: Follow) -> None:
-        self.patience, self.stop_after, self.follow = patience, stop_after, follow
+    def __init__(self, patience: int, stop_after: int, follow: Follow, between: Between | None) -> None:
+        self.patience, self.stop_after, self.follow, self.between = patience, stop_after, follow, between
         self.best_epoch, self.best_loss = 0, math.inf
         self.history: list[dict[str, float]] = []
 
-    def add(self, train_loss: float, valid_loss: float, predictions: Array) -> bool:
-        """Take one epoch; True when it is to be kept: the best so far, or the latest where none is judged."""
+    def add(self, train_loss: float, valid_loss: float, predictions: Array, sync: Callable[[], None]) -> bool:
+        """Take one epoch; True when it is to be kept: the best so far, or the latest where none is judged. ``sync``
+        puts the weights into the network."""
         epoch = len(self.history) + 1
         if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
             raise FloatingPointError(f"the loss became {valid_loss if math.isfinite(train_loss) else train_loss} "
                                      f"in epoch {epoch}; a lower learning rate may help")
         self.history.append({"step": float(epoch), "train_loss": train_loss, "valid_loss": valid_loss})
         self.follow(epoch, predictions)
+        if self.between:
+            self.between(epoch, sync)
         if valid_loss >= self.best_loss and not self.stop_after:
             return False
         self.best_epoch, self.best_loss = epoch, valid_loss
@@ -357,6 +365,12 @@ def _fit_scan(
     judged, total = _judged_in(valid, on_device), valid.weight.sum(dtype=np.float64)
     groups = network.trainable_variables, network.non_trainable_variables, optimizer.variables
     state: Any = tuple([jnp.array(v.value, copy=True) for v in group] for group in groups)
+
+    def placed(values: Any) -> list[Array]:
+        by_path = {v.path: value for group, part in zip(groups[:2], values, strict=True)
+                   for v, value in zip(group, part, strict=True)}
+        return [np.asarray(by_path[v.path]) for v in network.weights]
+
     key, best = jax.random.key(seed % 2**32), state[:2]
     for _ in range(training.epochs):
         train_losses, valid_loss, predictions = [], 0.0, []
@@ -368,13 +382,17 @@ def _fit_scan(
             loss, said = run_judge(*state[:2], data)
             valid_loss += float(loss)
             predictions.append(np.asarray(said))
-        if curve.add(float(np.mean(train_losses)), float(valid_loss / total), np.concatenate(predictions)):
-            best = jax.tree.map(np.array, state[:2])
+        now = state[:2]
+        if curve.add(float(np.mean(train_losses)), float(valid_loss / total), np.concatenate(predictions),
+                     partial(_put, network, placed, now)):
+            best = jax.tree.map(np.array, now)
         if curve.ended:
             break
-    by_path = {v.path: value for group, values in zip(groups[:2], best, strict=True)
-               for v, value in zip(group, values, strict=True)}
-    return [np.asarray(by_path[v.path]) for v in network.weights]
+    return placed(best)
+
+
+def _put(network: Any, placed: Callable[[Any], list[Array]], state: Any) -> None:
+    network.set_weights(placed(state))
 
 
 def _judged_in(valid: Batch, make: Callable[[Batch], T]) -> Callable[[], Iterable[T]]:
@@ -409,10 +427,13 @@ def _fit_keras(
             predictions.append(keras.ops.convert_to_numpy(said))
         return loss / float(total), np.concatenate(predictions)
 
+    def as_it_is() -> None:
+        """Keras trains the network itself: its weights are in place."""
+
     class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc,name-defined]  # keras is not typed
         def on_epoch_end(self, _epoch: int, logs: Mapping[str, float] | None = None) -> None:
             nonlocal best
-            if curve.add(float((logs or {})["loss"]), *judge()):
+            if curve.add(float((logs or {})["loss"]), *judge(), as_it_is):
                 best = network.get_weights()
             self.model.stop_training = curve.ended
 
@@ -433,7 +454,7 @@ def _fit_keras(
     for _ in range(training.epochs):
         losses = [fit(_given(block.inputs), block.target, sample_weight=block.weight, epochs=1).history["loss"][0]
                   for block in train.epoch(lambda batch: batch)]
-        if curve.add(float(np.mean(losses)), *judge()):
+        if curve.add(float(np.mean(losses)), *judge(), as_it_is):
             best = network.get_weights()
         if curve.ended:
             break

@@ -1,7 +1,8 @@
-"""What can be measured of a classifier, of predicted amounts or of clusters: names, directions, labels, formulas.
+"""What can be measured of a classifier, of predicted amounts, clusters or generated events: names, directions, labels,
+formulas.
 
-How is the work of :mod:`automl_phys.metrics` and :mod:`automl_phys.cluster_scores`. Standard library only, so that a
-recipe's objective is checked, and metrics are listed, without importing numpy.
+How is the work of :mod:`automl_phys.metrics`, :mod:`automl_phys.cluster_scores` and :mod:`automl_phys.closure`.
+Standard library only, so that a recipe's objective is checked, and metrics are listed, without importing numpy.
 """
 
 from __future__ import annotations
@@ -179,7 +180,45 @@ OF_SERIES: dict[str, Measure] = {m.name: m for m in (
     OF_AMOUNTS["coverage@"], OF_AMOUNTS["interval_width@"],
 )}
 
-MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER
+OF_EVENTS: dict[str, Measure] = {m.name: m for m in (
+    Measure("c2st", "Classifier two-sample test (trees)", "minimize",
+            "ROC AUC of boosted trees that tell generated from real events, each judged by trees that have not seen it "
+            "(Lopez-Paz, Oquab 2017): 0.5 if they cannot, 1 if they always can"),
+    Measure("sliced_wasserstein", "Sliced Wasserstein distance", "minimize",
+            "mean of W1 over 64 fixed directions in the space of the columns, each in units of its real standard "
+            "deviation (Rabin et al. 2011)"),
+    Measure("wasserstein", "Wasserstein distance", "minimize",
+            "W1 = ∫ |F - G|, F and G the cumulative distributions, in units of the real standard deviation; mean over "
+            "columns"),
+    Measure("fpd", "Fréchet physics distance", "minimize",
+            "|μ - ν|² + Tr(C + D - 2 √(C D)), means and covariances of the columns in units of the real standard "
+            "deviation, extrapolated to infinitely many events (Kansal et al. 2023)"),
+    Measure("c2st_mlp", "Classifier two-sample test (network)", "minimize",
+            "as c2st, of a small network on standardised columns"),
+    Measure("kpd", "Kernel physics distance", "minimize",
+            "median over batches of the unbiased MMD² with the kernel (x·y / d + 1)⁴ (Kansal et al. 2023); about 0 for "
+            "samples that are alike, of either sign", objective=False),
+    Measure("correlation_difference", "Difference of correlations", "minimize",
+            "mean over pairs of columns of |ρ - ρ'|, linear correlations of real and of generated events",
+            objective=False),
+    Measure("coverage", "Coverage", "maximize",
+            "share of real events that have a generated one nearer than their 5th real neighbour (Naeem et al. 2020); "
+            "0.97 at best", objective=False),
+    Measure("density", "Density", "maximize",
+            "mean number of real events whose 5th real neighbour is further than a generated event is, over 5 (Naeem "
+            "et al. 2020); about 1 at best, above it for events that crowd in the middle", objective=False),
+    Measure("memorisation", "Memorisation", "minimize",
+            "share of generated events that are nearer to a training event than to any of as many held-out ones: 0.5 "
+            "for no copies, 1 for copies only", objective=False, alone=False),
+    Measure("prior_shift", "Shift of class shares", "minimize",
+            "½ Σₖ |pₖ - qₖ|, mean probabilities of the classes among real and generated events, by a classifier "
+            "trained on training events", objective=False, alone=False),
+    Measure("tstr", "Train on synthetic, test on real", "maximize",
+            "mean ROC AUC of a classifier trained on generated events over that of one trained on as many training "
+            "events, both on real test events (Esteban et al. 2017)", objective=False, alone=False),
+)}
+
+MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER | OF_EVENTS
 
 
 def find(name: str) -> tuple[Measure, float | None]:
@@ -199,13 +238,13 @@ def find(name: str) -> tuple[Measure, float | None]:
 
 def label(name: str) -> str:
     """What a figure or table prints for a metric; ``rejection@0.3/qcd`` is against the one background class,
-    ``rmse/mass`` of the one target."""
+    ``rmse/mass`` of the one target, ``wasserstein/mass`` of the one column."""
     plain, _, against = name.partition("/")
     measure, _ = find(plain)
     text = measure.label.format(point := plain.partition("@")[2], percent=f"{100 * float(point or 0):g} %")
     if not against:
         return text
-    return f"{text}, {against}" if measure.name in OF_AMOUNTS else f"{text}, against {against}"
+    return f"{text}, {against}" if measure.name in OF_AMOUNTS | OF_EVENTS else f"{text}, against {against}"
 
 
 def names(signal: bool) -> tuple[str, ...]:

@@ -75,6 +75,18 @@ def predict(run_dir: RunDir, source: Path, target: Path, show: Show) -> str:
     return stage.run(decided, run_dir, source, target, show)
 
 
+def generate(run_dir: RunDir, count: int, seed: int, where: Sequence[str], target: Path, show: Show) -> None:
+    """Write new events of a finished run. Raises AutomlPhysError."""
+    from automl_phys import draw, worker
+
+    if not run_dir.ensemble.exists():
+        raise CallError(Mistake("not-a-run", f"{run_dir.path} is not the folder of a finished run.",
+                                "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+    decided = rundir.read_json(run_dir.plan, Plan)
+    os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
+    draw.run(decided, run_dir, count, seed, where, target, show)
+
+
 def render(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], show: Show) -> Path:
     """Write the report of a run from its files, and the manifest; gives the report's path. Takes seconds."""
     from automl_phys import report

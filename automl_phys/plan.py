@@ -53,7 +53,7 @@ def make(
     memory = recipe.compute.memory_mb or int(machine.memory_mb * MEMORY_SHARE)
     families, skipped = _families(recipe, task, facts, memory, available)
     devices, gpu = _devices(recipe, machine, reasons)
-    framework = _framework(recipe, facts, gpu, reasons)
+    framework = _framework(recipe, task, facts, gpu, reasons)
     threads = _threads(recipe, task, facts, machine, gpu, reasons)
     workers = _workers(recipe, machine, devices, threads, memory, families, reasons)
     folds = facts.sizes.get("folds", 0)
@@ -144,7 +144,14 @@ def _devices(recipe: Recipe, machine: Machine, reasons: list[str]) -> tuple[tupl
     return tuple(gpu for gpu in gpus for _ in range(each)), True
 
 
-def _framework(recipe: Recipe, facts: Facts, gpu: bool, reasons: list[str]) -> str:
+def _framework(recipe: Recipe, task: Task, facts: Facts, gpu: bool, reasons: list[str]) -> str:
+    if task.FRAMEWORK:
+        if recipe.compute.framework not in {"auto", task.FRAMEWORK}:
+            raise RecipeError(Mistake(
+                "wrong-framework", f"Task '{recipe.task}' runs on {task.FRAMEWORK}, which its training is written for.",
+                f"Leave 'framework' out, or say {task.FRAMEWORK}.", ("compute", "framework")))
+        reasons.append(f"Keras runs on {task.FRAMEWORK}, which the training of this task is written for.")
+        return task.FRAMEWORK
     if recipe.compute.framework != "auto":
         return recipe.compute.framework
     if gpu:

@@ -29,7 +29,8 @@ NO_PATHS = ("imagenet", "none")
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
     "model": {"refit": False, "bagging": 1, "cnn": {"epochs": 2}, "transferred": {"epochs": 3},
-              "scratch": {"epochs": 3}, **{name: {"epochs": 4} for name in ("nbeats", "tcn", "gru", "lstm")}},
+              "scratch": {"epochs": 3}, **{name: {"epochs": 4} for name in ("nbeats", "tcn", "gru", "lstm")},
+              **{name: {"epochs": 2} for name in ("diffusion", "flow", "gan", "vae")}},
     "report": {"figures": ["png"]},
 }
 """What ``--smoke`` sets, to see in a minute whether everything works; ``--set`` still wins over it."""

@@ -158,7 +158,7 @@ class Located(Section):
     """SHA-256 of the file at 'url', in hexadecimal: nothing else is taken."""
     builtin: Annotated[str, Field(min_length=1)] | Missing = None
     """A data set that comes with an installed package: jets, jet_images, digits, digit_images, breast_cancer, wine,
-    iris, diabetes, blobs, cloud, lorenz, sunspots_yearly."""
+    iris, diabetes, blobs, cloud, two_moons, lorenz, sunspots_yearly."""
     define: dict[Column, Expression] = {}
     """New columns by formula: {tau21: tau2 / tau1}. A formula may use the new columns above it."""
     cut: Expression | Missing = None
@@ -368,6 +368,18 @@ class AmountsTable(SplitTable):
 
     def roles(self) -> dict[str, tuple[str, ...]]:
         return {"target": self.targets, **super().roles()}
+
+
+class EventsTable(SplitTable):
+    """A table of events of which nothing is predicted: more of them are made."""
+
+    @property
+    def class_column(self) -> str:
+        return "class" if isinstance(self.path, dict) else ""
+
+
+Divided: TypeAlias = LabelledTable | AmountsTable | EventsTable
+"""Tables whose rows are divided into train, validation and test."""
 
 
 class PointsData(TableData):

@@ -35,7 +35,7 @@ from automl_phys.table_problem import DESCRIPTION, NewRows, Rows, Schema, Stored
 from automl_phys.values import to_json
 
 if TYPE_CHECKING:
-    from automl_phys.sections import AmountsTable, LabelledTable
+    from automl_phys.sections import Divided
 
 __all__ = ["NewRows", "Rows", "Schema", "TableProblem", "fingerprint", "load", "look", "prepare", "read_new"]
 
@@ -43,7 +43,7 @@ LAYOUT_VERSION = 4
 """Raised when the same inputs would be stored otherwise than before."""
 
 
-def look(data: LabelledTable | AmountsTable, folder: Path, seed: int) -> Facts:
+def look(data: Divided, folder: Path, seed: int) -> Facts:
     """Facts from the header and the target, weight and group columns; paths are relative to ``folder``.
 
     Rows by part are those that :func:`prepare` makes. What only the features tell, such as constant ones, is not yet
@@ -56,7 +56,7 @@ def look(data: LabelledTable | AmountsTable, folder: Path, seed: int) -> Facts:
 
 
 def prepare(
-    data: LabelledTable | AmountsTable, folder: Path, target_folder: Path, seed: int, settings: Mapping[str, Any] = {},
+    data: Divided, folder: Path, target_folder: Path, seed: int, settings: Mapping[str, Any] = {},
     beside: Callable[[Path, Schema], Sequence[str]] | None = None,
 ) -> TableProblem:
     """Read, check, split and write the arrays into ``target_folder``, which is replaced whole or not at all.
@@ -90,7 +90,7 @@ def prepare(
 
 
 def fingerprint(
-    data: LabelledTable | AmountsTable, folder: Path, seed: int, settings: Mapping[str, Any] = {}
+    data: Divided, folder: Path, seed: int, settings: Mapping[str, Any] = {}
 ) -> str:
     """Hash of all that decides a prepared table. Reads the files' bytes. Raises DataError when they cannot be found."""
     files = table_files.of_recipe(data, folder)
@@ -103,7 +103,7 @@ def read_new(problem: TableProblem, path: Path) -> NewRows:
 
 
 def _hash(
-    data: LabelledTable | AmountsTable, files: Files, digests: Sequence[str], seed: int, settings: Mapping[str, Any]
+    data: Divided, files: Files, digests: Sequence[str], seed: int, settings: Mapping[str, Any]
 ) -> str:
     """Where the files are does not matter, what is in them and all else that the section says does: the class that
     each is listed under, and the order of the classes."""

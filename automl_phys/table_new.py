@@ -162,7 +162,7 @@ def _weight(schema: Schema, table: pa.Table) -> tuple[NDArray[np.float32], list[
 
 def _target(schema: Schema, table: pa.Table) -> tuple[NDArray[Any], list[str]]:
     nothing = np.empty(0, np.int32)
-    if any(name not in table.column_names for name in schema.target):
+    if not schema.target or any(name not in table.column_names for name in schema.target):
         return nothing, []
     if not schema.classes:
         return np.stack([table_read.floats(table, [name])[:, 0] for name in schema.target], axis=1), []

@@ -18,7 +18,7 @@ from automl_phys import pixels, table_amounts, table_images, table_labels, table
 from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Table
-from automl_phys.sections import AmountsTable, LabelledTable
+from automl_phys.sections import AmountsTable, Divided, EventsTable, LabelledTable
 from automl_phys.table_files import Files
 from automl_phys.table_labels import Classes
 from automl_phys.table_problem import Image
@@ -41,7 +41,7 @@ class Target:
     """What is predicted. ``values`` are class codes int32 (rows,) or amounts float32 (rows, t), called ``names``.
 
     ``strata`` (rows,) are codes of what is to be alike in every part: the classes, or ranges of the first amount.
-    ``classes`` is without names where amounts are predicted.
+    ``classes`` is without names where amounts are predicted. Without any ``names`` nothing is: ``values`` are zeros.
     """
 
     names: tuple[str, ...]
@@ -120,12 +120,12 @@ class Keys:
     file: NDArray[np.int32] | None = None
 
 
-def survey(data: LabelledTable | AmountsTable, files: Files, seed: int) -> Survey:
+def survey(data: Divided, files: Files, seed: int) -> Survey:
     """Look at a table. Raises DataError when its files cannot be read; other mistakes are in the result."""
     roles, notes, mistakes = table_roles.assign(data, files)
     kinds = files.header.columns
     sound = {role: c for role, c in roles.single.items() if table_roles.is_read(role, kinds.get(c, "other"))}
-    like = "weight" if isinstance(data, AmountsTable) else "target"
+    like = "target" if isinstance(data, LabelledTable) else "weight"
     targets = [c for c in roles.targets if table_roles.is_read(like, kinds.get(c, "other"))]
     wanted = dict.fromkeys([*sound.values(), *targets, *([CUT] if CUT in kinds else [])])
     columns, file_rows = table_read.whole(files, list(wanted))
@@ -172,9 +172,9 @@ def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tu
     if seen.image:
         sizes |= {"height": seen.image.height, "width": seen.image.width, "channels": seen.image.channels,
                   "columns": pixels.count(seen.image.shape)}
-    tables = (table_roles.shown(seen.roles, seen.files.header.columns),
-              _classes(seen, layout) if classes.names else _amounts(seen, layout), _split(seen, layout),
-              *_sums_of_weights(seen, layout))
+    target = _classes(seen, layout) if classes.names else _amounts(seen, layout)
+    tables = (table_roles.shown(seen.roles, seen.files.header.columns), *([target] if seen.target.names else []),
+              _split(seen, layout), *_sums_of_weights(seen, layout))
     return Facts(kind, layout.rows, sizes, tables, seen.notes + notes)
 
 
@@ -202,7 +202,7 @@ def complete_rows(
 # ---------------------------------------------------------------- the columns that decide
 
 def _kept(
-    data: LabelledTable | AmountsTable, columns: pa.Table
+    data: Divided, columns: pa.Table
 ) -> tuple[NDArray[np.bool_] | None, list[Mistake]]:
     """Which rows (rows,) a cut keeps, None for all. What the others hold is not held against the data."""
     if CUT not in columns.column_names:
@@ -214,10 +214,12 @@ def _kept(
 
 
 def _target(
-    data: LabelledTable | AmountsTable, columns: pa.Table, targets: list[str], kept: NDArray[np.bool_] | None
+    data: Divided, columns: pa.Table, targets: list[str], kept: NDArray[np.bool_] | None
 ) -> tuple[Target, list[Mistake]]:
     rows = columns.num_rows
     none = Classes((), {}, None)
+    if isinstance(data, EventsTable):
+        return Target((), np.zeros((rows, 1), np.float32), np.zeros(rows, np.int8), none), []
     if isinstance(data, AmountsTable):
         if len(targets) < len(data.targets):
             return Target(data.targets, np.zeros((rows, 1), np.float32), np.zeros(rows, np.int8), none), []
@@ -235,7 +237,7 @@ def _target(
 
 
 def _keys(
-    data: LabelledTable | AmountsTable, columns: pa.Table, sound: dict[str, str], file_rows: tuple[int, ...],
+    data: Divided, columns: pa.Table, sound: dict[str, str], file_rows: tuple[int, ...],
     kept: NDArray[np.bool_] | None,
 ) -> tuple[Keys, list[Mistake]]:
     groups = parts = time = file = None
@@ -257,7 +259,7 @@ def _keys(
 # ---------------------------------------------------------------- the split
 
 def _lay_out(
-    data: LabelledTable | AmountsTable, target: Target, weight: NDArray[np.float32] | None, keys: Keys,
+    data: Divided, target: Target, weight: NDArray[np.float32] | None, keys: Keys,
     used: NDArray[np.bool_] | None, test_files: int, seed: int,
 ) -> tuple[Layout | None, list[Mistake]]:
     """The split, and what is wrong with it."""
@@ -280,7 +282,7 @@ def _lay_out(
 
 
 def _parts(
-    data: LabelledTable | AmountsTable, strata: NDArray[np.integer], keys: Keys, used: NDArray[np.bool_] | None,
+    data: Divided, strata: NDArray[np.integer], keys: Keys, used: NDArray[np.bool_] | None,
     test_files: int, seed: int,
 ) -> NDArray[np.int8]:
     """The part (rows,) of each row, -1 for those that are not used."""
@@ -422,7 +424,7 @@ def _split(seen: Survey, layout: Layout) -> Table:
     return Table("Split", ("part", *classes, "all"), tuple(rows), seen.disjoint)
 
 
-def _disjoint(data: LabelledTable | AmountsTable, files: Files) -> str:
+def _disjoint(data: Divided, files: Files) -> str:
     """What the parts do not share: checked where it does not follow from how they are made."""
     if data.split.by == "time":
         return f"No row is on two sides, and '{data.time}' rises from train to valid to test."

@@ -20,7 +20,8 @@ METRICS = {
     "overtraining_p": Estimate(0.4, np.nan, np.nan), "calibration_error": Estimate(0.01, 0.005, 0.015),
     "calibration_p": Estimate(0.3, np.nan, np.nan),
 }
-NOT_OF_PLAIN_TABLES = ("density_not_preserved", "intervals_off", "much_noise", "no_structure", "season_does_better",
+NOT_OF_PLAIN_TABLES = ("adversarial_divergence", "density_not_preserved", "intervals_off", "memorisation",
+                       "mode_collapse", "much_noise", "no_structure", "season_does_better",
                        "simpler_models", "unstable_clusters", "weight_sums")
 SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
 

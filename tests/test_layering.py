@@ -12,7 +12,7 @@ RIBS = ("sources", "tasks", "families", "executors", "checks")
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
-                     "rundir", "space", "expressions", "expression_tree", "series_sections"), 2),
+                     "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -27,9 +27,13 @@ LAYERS: dict[str, int] = {
                      "local_models", "local_space", "exponential_smoothing", "theta_lines", "arima_filter",
                      "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
                      "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
-                     "window_layers", "window_networks", "lagged_trees"), 3),
+                     "window_layers", "window_networks", "lagged_trees",
+                     "event_space", "generating", "events", "event_files", "image_observables", "closure", "closure_sample",
+                     "closure_classifier", "closure_distances", "closure_neighbours", "closure_figures", "closure_tables",
+                     "closure_exhibits", "coupling_layers", "denoising_layers", "variational_layers", "picture_networks",
+                     "adversarial", "latent_networks"), 3),
     **dict.fromkeys(RIBS, 4),
-    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "earlier",
+    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "cli"), 6),
@@ -87,7 +91,7 @@ def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
         assert not (layer == 5 and other == 5 and target in STAGES), f"{path.name}: a stage imports a stage, {name}"
 
 
-STAGES = {"prepare", "search", "worker", "refit", "predict", "evaluate", "diagnose", "report"}
+STAGES = {"prepare", "search", "worker", "refit", "predict", "draw", "evaluate", "diagnose", "report"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

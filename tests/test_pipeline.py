@@ -218,7 +218,8 @@ ELSEWHERE = ("classify-jets", "transfer-imagenet")
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_shipped_recipe_plans(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["task"] in ("classify", "forecast", "reduce+cluster", "regress", "transfer")
+    assert json.loads(capsys.readouterr().out)["task"] in (
+        "classify", "forecast", "generate", "reduce+cluster", "regress", "transfer")
 
 
 @pytest.mark.slow

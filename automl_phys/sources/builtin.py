@@ -1,5 +1,5 @@
 """Source ``builtin``: data sets that ship with automl-phys (``jets``, ``jet_images``), are made here (``blobs``,
-``cloud``, ``lorenz``), or come with scikit-learn or statsmodels (``sunspots_yearly``).
+``cloud``, ``lorenz``, ``two_moons``), or come with scikit-learn or statsmodels (``sunspots_yearly``).
 
 Takes a data set's name where other sources take a path. Feature names have no blanks and slashes; the classes of
 scikit-learn's sets stand by name in the column ``target``, of ``diabetes`` the progression of the disease.
@@ -27,7 +27,7 @@ SUFFIXES = ()
 INSIDE = ""
 
 NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "iris", "jet_images", "jets",
-         "lorenz", "sunspots_yearly", "wine")
+         "lorenz", "sunspots_yearly", "two_moons", "wine")
 
 JETS = Path(__file__).parent.parent / "data" / "jets.parquet"
 JET_IMAGES = Path(__file__).parent.parent / "data" / "jet_images.npz"
@@ -39,6 +39,8 @@ BLOBS = ((620, 1.0), (480, 0.6), (380, 1.2), (280, 0.8), (180, 0.5))
 """Points and standard deviation of each blob."""
 OUTLIERS = 60
 CLOUD_POINTS = 2000
+MOON_POINTS = 20_000
+MOON_WIDTH = 0.1
 
 
 def peek(location: Location) -> Header:
@@ -73,7 +75,7 @@ def _table(name: str) -> pa.Table:
 
         return read_table(JETS)
     made = {"blobs": _blobs, "cloud": _cloud, "digit_images": _digit_images, "lorenz": _lorenz,
-            "sunspots_yearly": _sunspots_yearly}
+            "sunspots_yearly": _sunspots_yearly, "two_moons": _two_moons}
     return made.get(name, partial(_from_sklearn, name))()
 
 
@@ -102,6 +104,21 @@ def _cloud() -> pa.Table:
     rng = np.random.default_rng(6)
     mixing = rng.standard_normal((DIMENSIONS, DIMENSIONS))
     return _points(rng.standard_normal((CLOUD_POINTS, DIMENSIONS)) @ mixing)
+
+
+def _two_moons() -> pa.Table:
+    """20 000 points ``x``, ``y``: half circles of radius 1 around (0, 0), ``upper``, and (1, 0.5), ``lower``, which
+    reach into each other; ``moon`` names a point's own. Both are smeared by a Gaussian of width 0.1."""
+    import numpy as np
+    import pyarrow as pa
+
+    rng = np.random.default_rng(8)
+    lower = rng.permutation(MOON_POINTS) % 2 == 1
+    angle = rng.uniform(0, np.pi, MOON_POINTS)
+    x, y = np.where(lower, 1 - np.cos(angle), np.cos(angle)), np.where(lower, 0.5 - np.sin(angle), np.sin(angle))
+    smeared = np.column_stack([x, y]) + MOON_WIDTH * rng.standard_normal((MOON_POINTS, 2))
+    columns = {name: column.astype("float32") for name, column in zip("xy", smeared.T, strict=True)}
+    return pa.table({**columns, "moon": pa.array(np.where(lower, "lower", "upper"), pa.string())})
 
 
 def _points(points: NDArray[np.float64]) -> pa.Table:

@@ -31,6 +31,7 @@ EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 3_000},
 REPLICAS = 0
 REPLICATED = "winner"
 LEADERS = 0.0
+FRAMEWORK = ""
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives()
 
 

@@ -37,6 +37,7 @@ EXAMPLE = Facts("series", {"train": 1500, "valid": 400, "test": 5},
 REPLICAS = 0
 REPLICATED = "winner"
 LEADERS = 0.2
+FRAMEWORK = ""
 """Windows of one validation are much alike: greedy members did worse on what came after, on all series tried."""
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_SERIES)
 

@@ -31,6 +31,7 @@ EXAMPLE = Facts("table", {"train": 1000}, {"numbers": 20, "categories": 0, "outp
 REPLICAS = 12
 REPLICATED = "winner"
 LEADERS = 0.0
+FRAMEWORK = ""
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives(measures.OF_CLUSTERS)
 
 COLOURS = "colours.json"

@@ -37,6 +37,7 @@ EXAMPLE = Facts("images", {"train": 300, "valid": 100, "test": 1000},
 REPLICAS = 20
 REPLICATED = "families"
 LEADERS = 0.0
+FRAMEWORK = ""
 OBJECTIVES: Mapping[str, Direction] = measures.Objectives()
 
 LEAST_TRAIN = 8

@@ -72,7 +72,7 @@ def _score(objective: str, part: Rows, predictions: np.ndarray) -> float:
 
 
 TASK = SimpleNamespace(load=_load_problem, score=_score, calibrate=lambda *_: {}, REPLICAS=0,
-                       REPLICATED="winner", LEADERS=0.0)
+                       REPLICATED="winner", LEADERS=0.0, FRAMEWORK="")
 
 
 @dataclass

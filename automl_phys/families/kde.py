@@ -1,0 +1,117 @@
+"""Family ``kde``: training events drawn again with Gaussian noise, a kernel density estimate.
+
+With a small bandwidth it gives the training events back: the report's memorisation tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.trials import Job, Watch
+from automl_phys.values import Params
+
+if TYPE_CHECKING:
+    from automl_phys.table_problem import TableProblem
+    from automl_phys.values import Array
+
+SOLVES = frozenset({"generate"})
+NEEDS = ("scipy",)
+TEXT = "training events with noise: simple, but with little noise it memorises"
+
+CONDITION_WIDTH = 0.3
+"""Width of the kernel among conditions, in standard deviations of a number; classes, 1 apart, are told apart by it."""
+AT_ONCE = 256
+"""Conditions whose neighbours are looked for at once."""
+
+
+def skip(facts: Facts) -> str | None:
+    return only_kind(facts, "table", "images")
+
+
+def memory_mb(facts: Facts) -> int:
+    """The interpreter with scikit-learn, and the events."""
+    return 400 + round(facts.rows.get("train", 0) * (16 * facts.sizes.get("generated", 20) + 8 * AT_ONCE) / 1e6)
+
+
+def cost(facts: Facts) -> float:
+    return 5.0
+
+
+def space(facts: Facts) -> dict[str, Range]:
+    return {"bandwidth": Range(low=0.1, high=1.5, log=True, text="width of the noise, in units of Scott's rule")}
+
+
+def defaults(facts: Facts) -> tuple[Params, ...]:
+    return {"bandwidth": 0.5}, {"bandwidth": 1.0}
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Variates ``z`` (n, d) of the training events, their encoded conditions (n, k) and the sums of weights up to each
+    (n,); ``width`` of the noise."""
+
+    z: Array
+    condition: Array
+    top: Array
+    width: float
+
+    def draw(self, condition: Array, seed: int) -> Array:
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        die = rng.random(len(condition))
+        chosen = self._near(condition, die) if condition.shape[1] else np.searchsorted(
+            self.top, die * self.top[-1], side="right").clip(0, len(self.z) - 1)
+        noise = rng.standard_normal((len(condition), self.z.shape[1]), np.float32)
+        # Shrunk, so that the noise leaves the spread as it is.
+        shrunk = (self.z[chosen] + self.width * noise) / np.sqrt(1 + self.width**2)
+        return np.asarray(shrunk, np.float32)
+
+    def _near(self, condition: Array, die: Array) -> Array:
+        """A training event for each condition, the likelier the nearer its own is, and by weight; ``die`` (n,) says
+        which."""
+        import numpy as np
+
+        weight = np.diff(self.top, prepend=0.0)
+        made = np.empty(len(condition), np.int64)
+        every, place = np.unique(condition, axis=0, return_inverse=True)
+        place = place.ravel()
+        for start in range(0, len(every), AT_ONCE):
+            some = every[start:start + AT_ONCE]
+            apart = ((some[:, None] - self.condition) ** 2).sum(axis=2)
+            apart -= apart.min(axis=1, keepdims=True)
+            tops = np.cumsum(np.exp(-apart / 2 / CONDITION_WIDTH**2) * weight, axis=1)
+            for i, top in enumerate(tops):
+                these = np.flatnonzero(place == start + i)
+                made[these] = np.searchsorted(top, die[these] * top[-1], side="right")
+        return made.clip(0, len(self.z) - 1)
+
+    def save(self, folder: Path) -> None:
+        from automl_phys import arrays
+
+        arrays.save(self, folder)
+
+
+def load(folder: Path) -> Fitted:
+    """Open a saved estimate."""
+    from automl_phys import arrays, generating
+
+    return generating.load(folder, lambda inner: arrays.load(Kernels, inner))
+
+
+def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
+    """Keep the training events; the noise is Scott's n^(-1/(d+4)) times the bandwidth (n: effective events)."""
+    import numpy as np
+
+    from automl_phys import generating
+
+    given = generating.given(problem, job.seed)
+    weight = given.train.weight.astype(np.float64)
+    events = weight.sum() ** 2 / (weight**2).sum()
+    width = float(str(params["bandwidth"])) * events ** (-1 / (given.train.z.shape[1] + 4))
+    kernels = Kernels(given.train.z, given.train.condition, np.cumsum(weight), float(width))
+    generating.Looks(given, problem, watch, 1)(1, kernels.draw)
+    return generating.Generator(given.space, kernels, 1, ())
