@@ -53,11 +53,6 @@ class Options(Section):
 
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
-        if self.data.split.folds is not None:
-            yield Broken("data", "Generators of several folds cannot be averaged.", "Leave 'split.folds' out.")
-        if self.data.missing in {"median", "indicator"}:
-            yield Broken("data", "Gaps that are filled with the median would be learnt as events there.",
-                         "Use 'missing: drop', or leave the columns with gaps out.")
         if self.data.images and (self.data.features or ()) and set(self.data.features or ()) - {
                 *self.generate.conditions}:
             yield Broken("data", "Images and other columns are not generated together.",

@@ -6,6 +6,7 @@ by :mod:`automl_phys.keras_fit`. Imports Keras: import this module inside the fu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -45,25 +46,44 @@ def train(
     network: Any, draw: Callable[[Array, int], Array], given: Given, problem: TableProblem,
     values: Mapping[str, Any], job: Job, watch: Watch,
 ) -> keras_fit.Course:
-    """Train a network in place, stopped early on the loss of the validation events and judged now and then by events
-    that ``draw`` makes with the weights as they are."""
+    """Train a network in place, judged now and then by events that ``draw`` makes with the weights as they are: those
+    of the look that was best are kept. The likelihood of validation events is at its best long before events are."""
     def batch(part: Part) -> keras_fit.Batch:
         return keras_fit.Batch(inputs(part), np.zeros((len(part.weight), 1), np.float32), part.weight)
 
-    looks = Looks(given, problem, watch, values["epochs"])
+    looks, sign = Looks(given, problem, watch, values["epochs"]), -1.0 if job.direction == "maximize" else 1.0
+    best, kept = Best(), list[Array]()
 
     def between(epoch: int, sync: Callable[[], None]) -> None:
         def now(condition: Array, seed: int) -> Array:
             sync()
             return draw(condition, seed)
 
-        looks(epoch, now)
+        value = looks(epoch, now)
+        if value is not None and best.beaten(epoch, sign * value):
+            kept[:] = network.get_weights()
 
     training = keras_fit.Training(
         values["epochs"], values["batch_size"], values["learning_rate"], weight_decay=1e-5,
-        patience=max(10, values["epochs"] // 3), stop_after=job.steps)
-    return keras_fit.fit(network, head(), batch(given.train), batch(given.valid), training, job.seed,
-                         lambda _epoch, _predictions: None, between)
+        patience=values["epochs"], stop_after=job.steps)
+    course = keras_fit.fit(network, head(), batch(given.train), batch(given.valid), training, job.seed,
+                           lambda _epoch, _predictions: None, between)
+    network.set_weights(kept)
+    return keras_fit.Course(best.epoch, course.history)
+
+
+class Best:
+    """The look that was best so far."""
+
+    def __init__(self) -> None:
+        self.epoch, self._value = 0, math.inf
+
+    def beaten(self, epoch: int, value: float) -> bool:
+        """Take a value, the lower the better; whether it is the best."""
+        if value >= self._value:
+            return False
+        self.epoch, self._value = epoch, value
+        return True
 
 
 class Compiled:

@@ -373,6 +373,14 @@ class AmountsTable(SplitTable):
 class EventsTable(SplitTable):
     """A table of events of which nothing is predicted: more of them are made."""
 
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        if self.split.folds is not None:
+            yield Broken("split", "Generators of several folds cannot be averaged.", "Leave 'folds' out.")
+        if self.missing in {"median", "indicator"}:
+            yield Broken("missing", "Gaps that are filled with the median would be learnt as events there.",
+                         "Use 'missing: drop', or leave the columns with gaps out.")
+
     @property
     def class_column(self) -> str:
         return "class" if isinstance(self.path, dict) else ""

@@ -134,6 +134,8 @@ def test_what_cannot_be_generated_is_told_at_once(tmp_path: Path) -> None:
     assert prepared(tmp_path, {"condition": "kind"}) == ["text-column"]
     assert prepared(tmp_path, {"condition": "rare"}, {"categorical": ["rare"]}) == ["too-few-rows"]
     assert prepared(tmp_path, {"condition": "same"}) == ["constant-condition"]
+    assert prepared(tmp_path, {"condition": "mass"}, {"exclude": ["mass"]})[0] == "two-roles"
+    assert prepared(tmp_path, {"bounds": {"x": [0, 1]}}) == ["out-of-bounds"]
 
 
 def test_fewer_events_than_columns_allow_are_refused(tmp_path: Path) -> None:

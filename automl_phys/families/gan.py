@@ -121,6 +121,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     generator, critic = _networks(values, given)
     gan = Gan(generator)
     looks = generating.Looks(given, problem, watch, values["epochs"])
+    sign = -1.0 if job.direction == "maximize" else 1.0
     game = adversarial.Game(values["epochs"], values["batch_size"], values["critic_steps"], values["learning_rate"],
                             values["noise"])
 
@@ -129,7 +130,8 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
             sync()
             return gan.draw(condition, seed)
 
-        return looks(epoch, draw)
+        value = looks(epoch, draw)
+        return None if value is None else sign * value
 
     course = adversarial.train(generator, critic, given.train, given.valid, game, job.seed, judge)
     return generating.Generator(given.space, gan, course.best_epoch, course.history, (_played(course),))

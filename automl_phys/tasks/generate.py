@@ -216,6 +216,11 @@ def _wrong_words(options: Options, kinds: Mapping[str, str]) -> list[Mistake]:
             mistakes.append(Mistake(
                 "text-column", f"The condition '{name}' holds text.",
                 "List it under 'data.categorical': its values are classes.", ("generate", "condition")))
+    data = options.data
+    for role, taken in (("exclude", data.exclude), ("spectators", data.spectators), ("weight", (data.weight,))):
+        mistakes += [Mistake("two-roles", f"The condition '{name}' is also in 'data.{role}'.",
+                             "A column has one role: keep one.", ("generate", "condition"))
+                     for name in asked.conditions if name in taken]
     for name in asked.bounds:
         if name not in kinds:
             mistakes.append(Mistake(
@@ -242,6 +247,26 @@ def _few(facts: Facts) -> list[Mistake]:
                     "Give more events, or fewer features.", ("data",))]
 
 
+def _passed(draft: Path, schema: Schema) -> list[Mistake]:
+    """Bounds that real events do not keep."""
+    import numpy as np
+
+    bounds, mistakes = schema.settings["bounds"], []
+    numbers = np.load(draft / "numbers.npy", mmap_mode="r") if bounds and schema.numbers else np.empty((0, 0))
+    for name, (low, high) in bounds.items():
+        if name not in schema.numbers:
+            continue
+        column = numbers[:, schema.numbers.index(name)]
+        least, most = float(column.min()), float(column.max())
+        slack = 1e-6 * (most - least)  # of float32
+        if least < low - slack or most > high + slack:
+            mistakes.append(Mistake(
+                "out-of-bounds", f"'{name}' goes from {least:g} to {most:g} in the data, beyond its bounds {low:g} and "
+                f"{high:g}.", "Correct the bounds, or leave such events out with 'data.cut'.",
+                ("generate", "bounds", name)))
+    return mistakes
+
+
 def _sound(draft: Path, schema: Schema) -> Sequence[str]:
     """Notes on what was written into ``draft``. Raises DataError for conditions that cannot be learnt."""
     import numpy as np
@@ -254,6 +279,7 @@ def _sound(draft: Path, schema: Schema) -> Sequence[str]:
         if name not in layout.given_names:
             mistakes.append(Mistake("constant-condition", f"The condition '{name}' is the same in all training events.",
                                     "A condition must vary: leave it out.", ("generate", "condition")))
+    mistakes += _passed(draft, schema)
     if layout.given_categories:
         codes = np.load(draft / "categories.npy", mmap_mode="r")
         for name, j in zip(layout.given_names[len(layout.given_numbers):], layout.given_categories, strict=True):
