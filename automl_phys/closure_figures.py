@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import ceil, hypot
+from math import ceil, floor, hypot
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl_phys import readable
 from automl_phys.class_figures import slug
 from automl_phys.closure_sample import Floats, Sample, effective, standardised, thinned
 from automl_phys.exhibits import Axis, Figure, Panel, Picture, Series
@@ -31,11 +33,13 @@ FEWEST_BINS, MOST_BINS, PER_BIN = 8, 40, 50
 """Bins of a column: as many as leave so many real events in each on average."""
 STEEP = 300.0
 """Fullest over emptiest bin beyond which shares are on a logarithmic axis."""
-WIDE = 100.0
-"""Upper over lower end beyond which a positive column is on a logarithmic axis."""
+CROWDED = 0.05
+"""Share of its range below which the median of a positive column lies that is on a logarithmic axis."""
+MOST_TICKS = 12
+"""Whole numbers on an axis that each have a tick."""
 RATIO_REACH = (0.25, 0.5, 1.0)
-"""How far from 1 ratios are shown: the least that holds all that are known to ``SURE``."""
-SURE = 0.2
+"""How far from 1 ratios are shown: the least that holds all that are known to ``SURE``, and ``MOST`` of the others."""
+SURE, MOST = 0.2, 0.8
 
 MOST_CELLS = 24
 """Columns of a correlation matrix that can still be read."""
@@ -112,42 +116,45 @@ def _apart(one: _Quantity, weight: Array, made_weight: Array) -> float:
 
 
 def _column(file: str, one: _Quantity, weight: Array, made_weight: Array, section: str, told: str) -> Figure:
-    edges, scale = _edges(one.real, weight, one.whole)
+    edges, logarithmic = _edges(one.real, weight, one.whole)
     real, made = _shares(one.real, weight, edges), _shares(one.made, made_weight, edges)
+    ticks: tuple[str, ...] = ()
+    if one.whole and len(edges) <= MOST_TICKS + 1 and edges[1] - edges[0] == 1:
+        ticks = tuple(_number(value) for value in (edges[1:] - 0.5).tolist())
+        edges = edges - edges[0] - 0.5
+    x = Axis(one.name, "log" if logarithmic else "linear", float(edges[0]), float(edges[-1]), ticks)
     filled = np.concatenate([shares.bins[shares.bins > 0] for shares in (real, made)])
     steep = len(filled) > 0 and float(filled.max()) > STEEP * float(filled.min())
-    x = Axis(one.name, "log" if scale == "log" else "linear", low=float(edges[0]), high=float(edges[-1]))
     y = Axis("Share per bin", "log", low=0.5 * float(filled.min())) if steep else Axis("Share per bin")
-    below, beyond = _ratio(edges, real, made)
-    caption = (f"Both are normalised to their sum of weights; bands and bars are statistical errors, √Σw². Below: "
-               f"{MADE} over {REAL}, the band the error of the {REAL} events.{_outside(real, made)}")
+    below, beyond = _ratio(edges, logarithmic, real, made)
+    caption = (f"Shares of the sum of weights with statistical errors; below, {MADE} over {REAL}."
+               f"{_outside(real, made)}")
     if beyond:
-        caption += f" In {beyond} bin{'s' * (beyond > 1)} the ratio is beyond the lower panel."
-    return Figure(file, one.name, "xy", x, y,
-                  (_steps(REAL, "filled", edges, real.bins, real.errors),
-                   _steps(MADE, "steps", edges, made.bins, made.errors)),
-                  caption=caption + told, section=section, below=below)
+        caption += f" In {readable.count(beyond, 'bin')} the ratio is beyond the lower panel."
+    above = (_histogram(REAL, "filled", edges, real.bins, real.errors),
+             _histogram(MADE, "steps", edges, made.bins, made.errors))
+    return Figure(file, one.name, "xy", x, y, above, caption=caption + told, section=section, below=below)
 
 
-def _edges(values: Array, weight: Array, whole: bool, most: int = 0) -> tuple[Floats, str]:
+def _edges(values: Array, weight: Array, whole: bool, most: int = 0) -> tuple[Floats, bool]:
     """Edges of up to ``most`` bins (by the number of events if 0) between the outermost quantiles of real events, and
-    the scale of the axis. Bins of steps hold equally many of them."""
+    whether they are on a logarithmic axis. Bins of whole numbers hold equally many of them."""
     known = np.asarray(values, np.float64)[np.isfinite(values)]
     if not len(known):
-        return np.array([0.0, 1.0]), "linear"
+        return np.array([0.0, 1.0]), False
     bins = most or int(np.clip(effective(weight) / PER_BIN, FEWEST_BINS, MOST_BINS))
-    low, high = (float(end) for end in np.quantile(known, REACH))
+    low, middle, high = (float(end) for end in np.quantile(known, (REACH[0], 0.5, REACH[1])))
     if whole:
         if known.max() - known.min() < MOST_BINS:
             low, high = float(known.min()), float(known.max())
-        low, high = np.floor(low), np.ceil(high)
+        low, high = floor(low), ceil(high)
         step = ceil((high - low + 1) / (most or MOST_BINS))
-        return np.arange(low - 0.5, high + step, step), "linear"
-    if low > 0 and high > WIDE * low:
-        return np.geomspace(low, high, bins + 1), "log"
+        return np.arange(low - 0.5, high + step, step), False
+    if low > 0 and middle - low < CROWDED * (high - low):
+        return np.geomspace(low, high, bins + 1), True
     if not high - low > 1e-6 * max(abs(low), abs(high)):  # all the same, but for rounding
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    return np.linspace(low, high, bins + 1), "linear"
+    return np.linspace(low, high, bins + 1), False
 
 
 def _shares(values: Array, weight: Array, edges: Floats) -> _Shares:
@@ -162,46 +169,42 @@ def _shares(values: Array, weight: Array, edges: Floats) -> _Shares:
                    *(float(weights[which].sum()) / total for which in (left, right, missing)))
 
 
-def _ratio(edges: Floats, real: _Shares, made: _Shares) -> tuple[Panel, int]:
+def _ratio(edges: Floats, logarithmic: bool, real: _Shares, made: _Shares) -> tuple[Panel, int]:
     """Generated over real with the errors of the generated events, around 1 the errors of the real ones; and how many
     ratios are beyond the axis. Bins without real events have none."""
     seen = real.bins > 0
-    ratio, spread, own = (
-        np.divide(values, real.bins, out=np.full(len(real.bins), np.nan), where=seen)
-        for values in (made.bins, made.errors, real.errors))
-    sure = seen & (np.hypot(spread, own) < SURE)
-    off = float(np.abs(ratio[sure] - 1).max(initial=0.0))
-    reach = next((one for one in RATIO_REACH if off <= one), RATIO_REACH[-1])
-    ones, middles = np.where(seen, 1.0, np.nan), _middles(edges)
+    ratio, spread, own = (np.divide(values, real.bins, out=np.zeros(len(seen)), where=seen)
+                          for values in (made.bins, made.errors, real.errors))
+    off = np.abs(ratio - 1)
+    known = off[seen & (np.hypot(spread, own) < SURE)].max(initial=0.0)
+    far = max(float(known), float(np.quantile(off[seen], MOST))) if seen.any() else 0.0
+    reach = next((one for one in RATIO_REACH if far <= one), RATIO_REACH[-1])
+    middles = np.sqrt(edges[1:] * edges[:-1]) if logarithmic else (edges[1:] + edges[:-1]) / 2
     points = Series(MADE, "points", _row(middles[seen]), _row(ratio[seen]), _row((ratio - spread)[seen]),
                     _row((ratio + spread)[seen]))
-    panel = Panel(Axis("Ratio", low=1 - reach, high=1 + reach),
-                  (_steps(REAL, "steps", edges, ones, own), points))
-    return panel, int((np.abs(ratio[seen] - 1) > reach).sum())
-
-
-def _middles(edges: Floats) -> Floats:
-    """Of bins, on a logarithmic axis too: the geometric mean where bins grow."""
-    if len(edges) > 2 and edges[0] > 0 and not np.allclose(np.diff(edges), edges[1] - edges[0]):
-        return np.asarray(np.sqrt(edges[1:] * edges[:-1]))
-    return np.asarray((edges[1:] + edges[:-1]) / 2)
+    panel = Panel(Axis("Gen. / real", low=1 - reach, high=1 + reach),
+                  (_histogram(REAL, "steps", edges, np.ones(len(seen)), own), points))
+    return panel, int((off[seen] > reach).sum())
 
 
 def _outside(real: _Shares, made: _Shares) -> str:
     """What share of the events is not in the figure."""
-    told = [f"{where} {_percent(one)} of the {REAL} and {_percent(other)} of the {MADE} events"
-            for where, one, other in (("left of it", real.left, made.left), ("right of it", real.right, made.right),
+    told = [f"{_percent(one)} of the {REAL} and {_percent(other)} of the {MADE} events {where}"
+            for where, one, other in (("on the left", real.left, made.left), ("on the right", real.right, made.right),
                                       ("without a number", real.missing, made.missing)) if one or other]
-    return f" Not in the figure: {', '.join(told)}." if told else ""
+    return f" Not shown: {', '.join(told)}." if told else ""
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    return f"{_number(100 * share, 2)} %"
 
 
-def _steps(name: str, style: str, edges: Floats, values: Floats, errors: Floats) -> Series:
-    return Series(name, "filled" if style == "filled" else "steps", _row(edges), _row(values), _row(values - errors),
-                  _row(values + errors), group=name)
+def _number(value: float, digits: int = 6) -> str:
+    return readable.cell(float(f"{value:.{digits}g}"))
+
+
+def _histogram(name: str, style: Literal["filled", "steps"], edges: Floats, values: Floats, errors: Floats) -> Series:
+    return Series(name, style, _row(edges), _row(values), _row(values - errors), _row(values + errors))
 
 
 def _row(values: NDArray[np.float64]) -> tuple[float, ...]:
@@ -229,17 +232,21 @@ def correlations(real: Sample, made: Sample) -> tuple[Figure, ...]:
     names = tuple(real.names[j] for j in chosen)
     i, j = sorted(int(k) for k in np.unravel_index(np.argmax(np.nan_to_num(np.triu(apart, 1))), apart.shape))
     error = hypot(*(1 / max(1.0, effective(sample.weight)) ** 0.5 for sample in (real, made)))
-    largest = (f"{MADE.capitalize()} less {REAL}. The largest difference is {other[i, j] - one[i, j]:+.3f}, of "
+    largest = (f"{MADE.capitalize()} less {REAL}. The largest difference is {_signed(other[i, j] - one[i, j])}, of "
                f"{real.names[i]} and {real.names[j]}; statistical errors are at most about {error:.2g}.")
     reach = max(float(np.nanmax(apart)), 5 * error)
     return tuple(
         Figure(f"correlation-{slug(word)}", title, "matrix", Axis("", categories=names), Axis("", categories=names),
                matrix=tuple(_row(row) for row in cells[np.ix_(chosen, chosen)]), section="Correlations",
-               shade=Axis("", low=-end, high=end), caption=f"{caption}{told}".replace("-", "−"))
+               shade=Axis("", low=-end, high=end), caption=caption + told)
         for word, title, cells, end, caption in (
             (REAL, "Correlations of the real events", one, 1.0, "Linear correlations (Pearson)."),
             (MADE, "Correlations of the generated events", other, 1.0, "Linear correlations (Pearson)."),
             ("difference", "Correlations, generated less real", other - one, reach, largest)))
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _correlations(real: Sample, made: Sample) -> tuple[Floats, Floats]:
@@ -318,8 +325,8 @@ def _plane(number: int, real: Sample, made: Sample, places: tuple[int, int]) -> 
     filled = cells[0][cells[0] > 0]
     low, high = (float(filled.min()), float(filled.max())) if len(filled) else (0.1, 1.0)
     names = [real.names[j] for j in places]
-    labels = [f"{name}, {edge[0]:.3g} to {edge[-1]:.3g}{', logarithmic' if scale == 'log' else ''}".replace("-", "−")
-              for name, (edge, scale) in zip(names, found, strict=True)]
+    labels = [f"{name}, {_number(edge[0], 3)} to {_number(edge[-1], 3)}{', logarithmic' * logarithmic}"
+              for name, (edge, logarithmic) in zip(names, found, strict=True)]
     title = f"{names[1]} against {names[0]}"
     figure = Figure(
         f"pair-{number}-{slug(names[0])}-{slug(names[1])}", title, "pictures", Axis(labels[0]), Axis(labels[1]),

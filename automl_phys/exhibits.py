@@ -94,7 +94,7 @@ class Picture:
 class Panel:
     """A lower part of a figure of kind ``xy``, on the same x axis: ratios or pulls of what is above.
 
-    Series whose ``group`` is that of series above have their colour; there is no legend of its own.
+    Series of a name or ``group`` that series above have share their colour; there is no legend of its own.
     """
 
     y: Axis

@@ -351,7 +351,7 @@ def _short(value: float, among: NDArray[np.float64]) -> str:
         return "–"
     if np.all(among[np.isfinite(among)] % 1 == 0):
         return f"{value:,.0f}".replace(",", "\u2009")
-    return f"{value:.2f}" if np.nanmax(np.abs(among)) < 100 else f"{value:.3g}"
+    return f"{round(value, 2) + 0.0:.2f}" if np.nanmax(np.abs(among)) < 100 else f"{value:.3g}"
 
 
 def _readable_on(color: Sequence[float]) -> str:

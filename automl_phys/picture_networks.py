@@ -43,8 +43,8 @@ class Pictures(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         self._down = [_built(Told(one, self.told), one) for _ in range(self.layers_)]
         self._halved = _built(Convolution(two, 2), one)
         self._middle = [_built(Told(two, self.told), two) for _ in range(self.layers_ + 1)]
-        self._doubled = _built(_conv(one), two)
-        self._joined = _built(_conv(one), two)
+        self._doubled = keras.layers.Dense(one)
+        self._doubled.build((None, two))
         self._up = [_built(Told(one, self.told), one) for _ in range(self.layers_)]
         self._last = _built(_conv(patched, "zeros"), one)
         self.built = True
@@ -60,7 +60,7 @@ class Pictures(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         lower = self._halved(hidden)
         for block in self._middle:
             lower = block(lower, told)
-        hidden = self._joined(ops.concatenate([hidden, self._doubled(_twice(lower))], axis=-1))
+        hidden = hidden + _twice(self._doubled(lower))
         for block in self._up:
             hidden = block(hidden, told)
         made = ops.reshape(self._last(ops.silu(hidden)),

@@ -47,7 +47,7 @@ def space(facts: Facts) -> dict[str, Range]:
         "units": Range(choices=(24, 32, 48) if images else (128, 192, 256, 384), text="units of each layer"),
         "layers": Range(low=1, high=2 if images else 6, integer=True, text="residual blocks"),
         "dropout": Range(low=0.0, high=0.2, text="share of units dropped while training"),
-        "steps": Range(low=10, high=32, integer=True, text="noise levels when events are drawn"),
+        "steps": Range(low=8, high=32, integer=True, text="noise levels when events are drawn"),
         "learning_rate": Range(low=3e-4, high=5e-3, log=True, text="peak learning rate of AdamW"),
         "batch_size": Range(choices=(32, 64, 128) if images else (128, 256, 512), text="events per step"),
         "epochs": Range(low=max(2, epochs // 2), high=2 * epochs, integer=True, log=True, text="passes over the data"),
@@ -57,8 +57,8 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     images = facts.kind == "images"
     first: Params = {"units": 24 if images else 192, "layers": 1 if images else 4, "dropout": 0.0,
-                     "steps": 12 if images else 18,
-                     "learning_rate": 2e-3, "batch_size": BATCH[_kind(facts)], "epochs": _epochs(facts)}
+                     "steps": 14, "learning_rate": 2e-3,
+                     "batch_size": BATCH[_kind(facts)], "epochs": _epochs(facts)}
     return first, {**first, "units": 32 if images else 256, "dropout": 0.1, "learning_rate": 1e-3}
 
 

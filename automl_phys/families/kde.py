@@ -21,10 +21,10 @@ SOLVES = frozenset({"generate"})
 NEEDS = ("scipy",)
 TEXT = "training events with noise: simple, but with little noise it memorises"
 
-CONDITION_WIDTH = 0.3
-"""Width of the kernel among conditions, in standard deviations of a number; classes, 1 apart, are told apart by it."""
-AT_ONCE = 256
-"""Conditions whose neighbours are looked for at once."""
+APART = 1000.0
+"""How far one class is from another, in widths of the kernel among conditions: never near."""
+AT_ONCE = 1 << 22
+"""Distances between conditions that are held at once."""
 
 
 def skip(facts: Facts) -> str | None:
@@ -32,8 +32,8 @@ def skip(facts: Facts) -> str | None:
 
 
 def memory_mb(facts: Facts) -> int:
-    """The interpreter with scikit-learn, and the events."""
-    return 400 + round(facts.rows.get("train", 0) * (16 * facts.sizes.get("generated", 20) + 8 * AT_ONCE) / 1e6)
+    """The interpreter with scikit-learn, the events, and distances between conditions."""
+    return 400 + round((facts.rows.get("train", 0) * 16 * facts.sizes.get("generated", 20) + 4 * 8 * AT_ONCE) / 1e6)
 
 
 def cost(facts: Facts) -> float:
@@ -51,12 +51,13 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
 @dataclass(frozen=True)
 class Kernels:
     """Variates ``z`` (n, d) of the training events, their encoded conditions (n, k) and the sums of weights up to each
-    (n,); ``width`` of the noise."""
+    (n,); ``width`` of the noise, and the kernel's among conditions, ``widths`` (k,)."""
 
     z: Array
     condition: Array
     top: Array
     width: float
+    widths: Array
 
     def draw(self, condition: Array, seed: int) -> Array:
         import numpy as np
@@ -76,16 +77,18 @@ class Kernels:
         import numpy as np
 
         weight = np.diff(self.top, prepend=0.0)
+        known = self.condition / self.widths
         made = np.empty(len(condition), np.int64)
         every, place = np.unique(condition, axis=0, return_inverse=True)
-        place = place.ravel()
-        for start in range(0, len(every), AT_ONCE):
-            some = every[start:start + AT_ONCE]
-            apart = ((some[:, None] - self.condition) ** 2).sum(axis=2)
+        order = np.argsort(place.ravel(), kind="stable")
+        rows = np.split(order, np.cumsum(np.bincount(place.ravel()))[:-1])
+        size = max(1, AT_ONCE // len(known))
+        for start in range(0, len(every), size):
+            some = every[start:start + size] / self.widths
+            apart = (some**2).sum(axis=1)[:, None] - 2 * some @ known.T + (known**2).sum(axis=1)
             apart -= apart.min(axis=1, keepdims=True)
-            tops = np.cumsum(np.exp(-apart / 2 / CONDITION_WIDTH**2) * weight, axis=1)
-            for i, top in enumerate(tops):
-                these = np.flatnonzero(place == start + i)
+            tops = np.cumsum(np.exp(-apart / 2) * weight, axis=1)
+            for these, top in zip(rows[start:start + size], tops, strict=True):
                 made[these] = np.searchsorted(top, die[these] * top[-1], side="right")
         return made.clip(0, len(self.z) - 1)
 
@@ -103,7 +106,8 @@ def load(folder: Path) -> Fitted:
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
-    """Keep the training events; the noise is Scott's n^(-1/(d+4)) times the bandwidth (n: effective events)."""
+    """Keep the training events; the noise is Scott's n^(-1/(d+4)) times the bandwidth (n: effective events), and events
+    with conditions as near as Scott's rule for these says are drawn for one."""
     import numpy as np
 
     from automl_phys import generating
@@ -112,6 +116,8 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     weight = given.train.weight.astype(np.float64)
     events = weight.sum() ** 2 / (weight**2).sum()
     width = float(str(params["bandwidth"])) * events ** (-1 / (given.train.z.shape[1] + 4))
-    kernels = Kernels(given.train.z, given.train.condition, np.cumsum(weight), float(width))
+    numbers, told = len(given.space.layout.given_numbers), given.train.condition.shape[1]
+    widths = np.where(np.arange(told) < numbers, events ** (-1 / (numbers + 4)), 1 / APART)
+    kernels = Kernels(given.train.z, given.train.condition, np.cumsum(weight), float(width), widths)
     generating.Looks(given, problem, watch, 1)(1, kernels.draw)
     return generating.Generator(given.space, kernels, 1, ())

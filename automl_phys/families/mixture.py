@@ -120,7 +120,7 @@ def _codes(told: Array, classes: Array) -> Array:
 
     if not classes.shape[1]:
         return np.zeros(len(told), np.int64)
-    found: Array = ((told[:, None] - classes) ** 2).sum(axis=2).argmin(axis=1)
+    found: Array = ((classes**2).sum(axis=1) - 2 * told @ classes.T).argmin(axis=1)
     return found
 
 
@@ -132,7 +132,8 @@ def load(folder: Path) -> Fitted:
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:
-    """Expectation maximisation on events drawn by weight, where they have weights, which scikit-learn knows not of."""
+    """Expectation maximisation; where events have weights on as many that are drawn by weight (with replacement), as
+    scikit-learn's takes none."""
     import numpy as np
 
     from automl_phys import generating
@@ -159,6 +160,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
 
 
 def _drawn_by_weight(part: Part, rng: Any) -> Part:
+    """At most ``MOST_EVENTS`` of the events, all of the same weight."""
     import numpy as np
 
     count = min(len(part.z), MOST_EVENTS)
@@ -180,6 +182,8 @@ def _fitted(values: Array, params: Params, seed: int) -> tuple[Array, Array, Arr
     from threadpoolctl import threadpool_limits
 
     size = values.shape[1]
+    if len(values) == 1:  # a class of one event: scikit-learn wants two
+        values = np.repeat(values, 2, axis=0)
     most = max(1, len(np.unique(values, axis=0)) // (2 * size if params["covariance"] == "full" else 4))
     model = GaussianMixture(min(int(str(params["components"])), most), covariance_type=str(params["covariance"]),
                             reg_covar=FLOOR, max_iter=MOST_STEPS, random_state=seed % 2**32)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from automl_phys import measures
 from automl_phys.contracts import Candidate, Facts
 from automl_phys.errors import DataError, Mistake
-from automl_phys.exhibits import Evaluation, Score
+from automl_phys.exhibits import Estimate, Evaluation, Score
 from automl_phys.generate_sections import Options
 from automl_phys.registry import did_you_mean
 from automl_phys.values import Direction
@@ -168,9 +168,15 @@ def evaluate(problem: EventsProblem, candidates: Sequence[Candidate], objective:
     base = next(score for score in scores if score.role == "baseline")
     return Evaluation(
         closure_exhibits.verdict(metrics, floors, base, scores[0]),
-        {**metrics, **{f"{name}/floor": floor for name, floor in floors.items() if "/" not in name}}, scores,
+        _in_order(metrics, floors), scores,
         closure_exhibits.tables(metrics, floors, scores, objective),
         (*closure_exhibits.figures(real, made, images), *winner.figures))
+
+
+def _in_order(metrics: Mapping[str, Estimate], floors: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """What is measured of all columns, its floors, and then what is of one column."""
+    whole = {name: one for name, one in metrics.items() if "/" not in name}
+    return {**whole, **{f"{name}/floor": floors[name] for name in whole if name in floors}, **metrics}
 
 
 def write_scores(problem: EventsProblem, rows: Rows, predictions: Array, calibration: Mapping[str, Any], target: Path
