@@ -15,7 +15,8 @@ from automl_phys.values import Array
 
 
 def figures(real: Sample, made: Sample, images: tuple[Array, Array] | None) -> tuple[Figure, ...]:
-    """Of columns (of images their observables), pairs, correlations, and the ``images`` themselves, real and made."""
+    """Of ``images`` (n, h, w, c), real and made for the same conditions, some of them and their means; of columns, of
+    images their observables, the distributions, pairs and correlations."""
     shown = draw.images(*images, real.weight, real.label, real.classes) if images else ()
     return (*shown, *draw.columns(real, made), *draw.correlations(real, made), *draw.pairs(real, made))
 

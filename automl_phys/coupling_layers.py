@@ -138,20 +138,16 @@ def spline(values: Any, told: Any, bins: int, inverse: bool) -> tuple[Any, Any]:
     bins and slopes between them; and the logarithm of the slope (n, m). Equations 4 to 8 of arXiv:1906.04032."""
     left, width = _knots(told[..., :bins])
     below, height = _knots(told[..., bins:2 * bins])
-    # Softplus of this is 1: an untrained spline is the identity.
-    inner = LEAST_WIDTH + ops.softplus(told[..., 2 * bins:] + math.log(math.expm1(1 - LEAST_WIDTH)))
-    end = ops.ones_like(inner[..., :1])
-    slopes = ops.concatenate([end, inner, end], axis=-1)
+    raw = ops.pad(told[..., 2 * bins:], ((0, 0), (0, 0), (1, 1)))
     within = ops.abs(values) < TAIL
     inside = ops.clip(values, -TAIL, TAIL)
-    edges = below if inverse else left
-    at = ops.cast(ops.sum(ops.cast(inside[..., None] >= edges[..., 1:], "int32"), axis=-1), "int32")
-    which = ops.one_hot(at, bins, dtype=values.dtype)
+    reached = ops.cast(inside[..., None] >= (below if inverse else left)[..., 1:], values.dtype)
+    which = ops.pad(reached, ((0, 0), (0, 0), (1, 0)), constant_values=1) - ops.pad(reached, ((0, 0), (0, 0), (0, 1)))
 
     def of(parts: Any) -> Any:
         return ops.sum(parts * which, axis=-1)
 
-    x, w, y, h, d, e = of(left), of(width), of(below), of(height), of(slopes[..., :-1]), of(slopes[..., 1:])
+    x, w, y, h, d, e = of(left), of(width), of(below), of(height), _slope(of(raw[..., :-1])), _slope(of(raw[..., 1:]))
     s = h / w
     if inverse:
         rise = inside - y
@@ -167,6 +163,11 @@ def spline(values: Any, told: Any, bins: int, inverse: bool) -> tuple[Any, Any]:
     slope = ops.log(s * s * (e * part * part + 2 * s * both + d * (1 - part) ** 2)) - 2 * ops.log(bottom)
     found = x + part * w if inverse else y + h * (s * part * part + d * both) / bottom
     return ops.where(within, found, values), ops.where(within, -slope if inverse else slope, ops.zeros_like(slope))
+
+
+def _slope(told: Any) -> Any:
+    """The slope at a knot; 1 of 0, so that untrained splines are the identity, and all have the slope 1 at the ends."""
+    return LEAST_WIDTH + ops.softplus(told + math.log(math.expm1(1 - LEAST_WIDTH)))
 
 
 def _knots(told: Any) -> tuple[Any, Any]:

@@ -41,6 +41,9 @@ FILL_OPACITY = 0.3
 MAX_ANNOTATED = 15
 """Rows or columns up to which the numbers of a matrix are written into it."""
 
+MAX_LABELLED, SMALL_LABELS = 20, 8
+"""Names of rows or columns of a matrix that do not touch, and the size in points that more of them have."""
+
 PANEL_GROWTH, PANEL_HEIGHTS = 1.25, (3.0, 1.0)
 """How much higher a figure with a panel below is than others, and the heights of its two parts."""
 
@@ -334,6 +337,8 @@ def _draw_matrix(axes: Axes, figure: Figure) -> None:
     axes.set_yticks(range(rows), figure.y.categories or None)
     axes.tick_params(which="both", length=0)
     axes.minorticks_off()
+    if max(sum(map(bool, axis.categories)) for axis in (figure.x, figure.y)) > MAX_LABELLED:
+        axes.tick_params(labelsize=SMALL_LABELS)
     if max(rows, columns) <= MAX_ANNOTATED:
         size = min(14.0, 60.0 / max(rows, columns))
         for (row, column), value in np.ndenumerate(values):

@@ -36,7 +36,7 @@ def events(rows: int, columns: int, given: int) -> tuple[Any, Any]:
 
 
 @BINS
-@pytest.mark.parametrize(("columns", "given"), [(1, 0), (1, 2), (5, 3)])
+@pytest.mark.parametrize(("columns", "given"), [(1, 2), (5, 3)])
 def test_the_map_is_inverted_exactly(columns: int, given: int, bins: int) -> None:
     model, (z, condition) = couplings(columns, given, bins), events(500, columns, given)
     z[0] = 7  # where splines are the identity
@@ -159,15 +159,12 @@ def test_draws_have_the_density_that_is_told(moons: Any) -> None:
     assert -logs.mean() == pytest.approx(-(np.exp(told) * told).sum() * step**2, abs=5 * logs.std() / 20_000**0.5)
 
 
-def test_the_same_seed_draws_the_same_and_another_seed_others(moons: Any, tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_and_another_seed_others(moons: Any) -> None:
     model, nothing = moons[1], np.empty((100, 0), np.float32)
     first = model.latent.draw(nothing, 7)
     assert first.dtype == np.float32
     assert np.array_equal(first, model.latent.draw(nothing, 7))
     assert not np.array_equal(first, model.latent.draw(nothing, 8))
-    model.save(tmp_path)
-    again = flow.load(tmp_path)
-    assert np.array_equal(first, again.latent.draw(nothing, 7))  # type: ignore[attr-defined]
 
 
 def test_events_follow_their_condition(tmp_path: Path) -> None:
