@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_tells_how_its_events_close(run: Path) -> None:
     told = (run / "report.md").read_text()
     assert "a classifier" in told
-    assert "the floor is" in told
+    assert "the floor, real against real" in told
     found = read_json(RunDir(run).evaluation, dict[str, Any])
     metrics = {name: Estimate(**one) for name, one in found["metrics"].items()}
     assert {"c2st", "c2st/floor", "memorisation", "wasserstein/x", "wasserstein/both"} <= metrics.keys()
