@@ -72,6 +72,8 @@ def _tables(problem: EventsProblem, generator: Generator, conditions: Callable[[
 
 def _conditions(problem: EventsProblem, fixed: Sequence[_Fixed]) -> Callable[[np.random.Generator, int], Array]:
     """What draws conditions (n, c): those of training events, by weight, but for what is fixed."""
+    from automl_phys import generating
+
     known = problem.layout.conditions(problem.train)
     weight = np.asarray(problem.train.fit_weight, np.float64)
     for one in fixed:
@@ -82,8 +84,7 @@ def _conditions(problem: EventsProblem, fixed: Sequence[_Fixed]) -> Callable[[np
     top = np.cumsum(weight)
 
     def drawn(rng: np.random.Generator, count: int) -> Array:
-        places = np.searchsorted(top, rng.random(count) * top[-1], side="right").clip(0, len(known) - 1)
-        some: Array = known[places].copy()
+        some: Array = known[generating.picked(top, rng.random(count))]
         for one in fixed:
             some[:, one.place] = one.value
         return some

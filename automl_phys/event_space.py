@@ -189,8 +189,8 @@ def load(folder: Path) -> Space:
 
 def of_columns(values: Floats, weight: Floats, bounds: Sequence[tuple[float, float] | None]) -> Space:
     """The space of events (n, d) with weights (n,), and the bounds of each column."""
-    return _whitened(Space(tuple(Column.of(values[:, j], weight, bounds[j]) for j in range(values.shape[1]))),
-                     values, weight)
+    columns = tuple(Column.of(values[:, j], weight, bounds[j]) for j in range(values.shape[1]))
+    return _whitened(Space(columns), columns, values, weight)
 
 
 def of_images(images: Floats, weight: Floats, view: View) -> Space:
@@ -207,15 +207,16 @@ def of_images(images: Floats, weight: Floats, view: View) -> Space:
     enough = int(np.searchsorted(np.cumsum(power), EXPLAINED * power.sum())) + 1
     components = np.ascontiguousarray(axes[:, :max(1, min(enough, MOST_COMPONENTS))].T)
     scores = around @ components.T
-    return _whitened(Space(columns, shape, components, centre,
-                           tuple(Column.of(scores[:, j], weight) for j in range(scores.shape[1]))), images, weight)
+    maps = tuple(Column.of(scores[:, j], weight) for j in range(scores.shape[1]))
+    return _whitened(Space(columns, shape, components, centre, maps), maps, scores, weight)
 
 
-def _whitened(space: Space, values: Floats, weight: Floats) -> Space:
-    """The space without correlations, each column about as it was (Mahalanobis' whitening)."""
+def _whitened(space: Space, maps: Sequence[Column], values: Floats, weight: Floats) -> Space:
+    """The space without correlations of what its last ``maps`` make of values (n, d), each column about as it was
+    (Mahalanobis' whitening)."""
     if space.size < 2:
         return space
-    variates = space.forward(values, np.random.default_rng(0)).astype(np.float64)
+    variates = _forward(maps, values, np.random.default_rng(0)).astype(np.float64)
     power, axes = np.linalg.eigh((variates * (weight / weight.sum())[:, None]).T @ variates)
     scale = np.sqrt(np.maximum(power, LEAST_POWER))
     return replace(space, whitening=(axes / scale) @ axes.T)

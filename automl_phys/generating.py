@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from automl_phys import event_space, rundir
-from automl_phys.event_space import Column, Space
+from automl_phys.event_space import Column, Space, View
 from automl_phys.exhibits import Figure
 from automl_phys.table_problem import Rows, Schema, TableProblem
 from automl_phys.trials import Watch
-from automl_phys.values import Array, to_json
+from automl_phys.values import Array, Direction
 
 BLOCK = 1 << 13
 """Events that are drawn with one seed."""
@@ -74,11 +74,6 @@ class Layout:
         codes = rows.categories[:, self.given_categories].astype(np.float32)
         return np.hstack([rows.numbers[:, self.given_numbers], codes])
 
-    @property
-    def class_place(self) -> int | None:
-        """Where among the conditions the first one is that is a category; None without such."""
-        return len(self.given_numbers) if self.given_categories else None
-
 
 @dataclass(frozen=True)
 class Encoding:
@@ -121,11 +116,6 @@ class Frame:
     layout: Layout
     encoding: Encoding
 
-    @property
-    def size(self) -> int:
-        """Numbers of one event as it is learnt."""
-        return self.maps.size
-
     def back(self, z: Array) -> Array:
         """Events, float32 (n, d) or (n, h, w, c), of variates."""
         return self.maps.back(z)
@@ -160,7 +150,7 @@ class Given:
     space: Frame
 
 
-def given(problem: TableProblem, seed: int, view: Literal["flat", "pixels"] = "flat") -> Given:
+def given(problem: TableProblem, seed: int, view: View = "flat") -> Given:
     """Rows of a prepared table as variates; maps are of the training rows alone. Values that are shared are spread
     over their steps by ``seed``."""
     layout, rng = Layout.of(problem.schema), np.random.default_rng([seed, 1])
@@ -208,8 +198,8 @@ class Generator:
     def stream(self, conditions: Array, seed: int) -> Iterator[Array]:
         """Events for conditions (n, c), n > 0, block by block. The first ones of many are the same as of few, if their
         conditions are."""
-        for number, start in enumerate(range(0, len(conditions), self.block)):
-            yield self.events(conditions[start:start + self.block], seed, number)
+        for z in blocks(self.latent.draw, self.space.encoding(conditions), seed, self.block):
+            yield self.space.back(z)
 
     def events(self, conditions: Array, seed: int, number: int) -> Array:
         """The events of the block of this ``number`` for conditions (n, c), at most ``block`` of them."""
@@ -228,7 +218,7 @@ class Generator:
         self.space.save(folder)
         self.latent.save(folder / LATENT)
         rundir.write_json(folder / COURSE, {"steps": self.steps, "history": list(self.history)})
-        rundir.write_json(folder / SHOWN, [to_json(figure) for figure in self.shown])
+        rundir.write_json(folder / SHOWN, self.shown)
 
 
 def load(folder: Path, latent: Callable[[Path], Latent]) -> Generator:
@@ -247,6 +237,19 @@ def drawn(draw: Callable[[Array, int], Array], condition: Array, seed: int, numb
     return draw(filled, one)[:len(condition)]
 
 
+def blocks(draw: Callable[[Array, int], Array], condition: Array, seed: int, size: int) -> Iterator[Array]:
+    """Variates for encoded conditions (n, k), ``size`` at a time."""
+    for number, start in enumerate(range(0, len(condition), size)):
+        yield drawn(draw, condition[start:start + size], seed, number, size)
+
+
+def picked(top: Array, die: Array) -> Array:
+    """Places (n,) of rows with the sums of weights up to each ``top`` (m,), as often as their weights say, by uniform
+    random numbers ``die`` (n,)."""
+    found: Array = np.searchsorted(top, die * top[-1], side="right").clip(0, len(top) - 1)
+    return found
+
+
 def block_of(maps: Space) -> int:
     """Events in a block: a power of two, fewer of images, whose networks work much for each pixel."""
     if not maps.shape:
@@ -255,20 +258,22 @@ def block_of(maps: Space) -> int:
 
 
 class Looks:
-    """Judges a generator while it is trained, by events: ``checks`` times in so many ``epochs``, at most every epoch,
-    and in the last one. What a check costs does not depend on how long an epoch takes."""
+    """Judges a generator while it is trained, by events: ``CHECKS`` times in so many ``epochs``, at most every epoch,
+    and in the last one."""
 
-    def __init__(self, given: Given, problem: TableProblem, watch: Watch, epochs: int, checks: int = CHECKS) -> None:
-        self._given, self._rows, self._watch = given, problem.valid, watch
-        self._at = {round(epochs * (i + 1) / checks) for i in range(checks)} | {epochs}
+    def __init__(self, given: Given, watch: Watch, epochs: int, direction: Direction = "minimize") -> None:
+        self._given, self._watch, self._sign = given, watch, -1.0 if direction == "maximize" else 1.0
+        self._at = {round(epochs * (i + 1) / CHECKS) for i in range(CHECKS)} | {epochs}
 
-    def __call__(self, epoch: int, draw: Callable[[Array, int], Array]) -> float | None:
-        """The objective of what ``draw`` (as of :class:`Latent`) makes for the validation rows; None where it is not
-        this epoch's turn. Raises what ``trials.Watch`` does to end the fit."""
+    def __call__(self, epoch: int, draw: Callable[[Array, int], Array], sync: Callable[[], None] | None = None
+                 ) -> float | None:
+        """The objective, turned so that lower is better, of what ``draw`` (as of :class:`Latent`) makes for the
+        validation rows, after ``sync`` has put the weights in place; None where it is not this epoch's turn. Raises
+        what ``trials.Watch`` does to end the fit."""
         if epoch not in self._at:
             return None
-        frame, condition = self._given.space, self._given.valid.condition
-        size = block_of(frame.maps)
-        made = [drawn(draw, condition[start:start + size], PREDICTED, number, size)
-                for number, start in enumerate(range(0, len(condition), size))]
-        return self._watch(epoch, frame.back(np.concatenate(made)))
+        if sync:
+            sync()
+        frame = self._given.space
+        made = blocks(draw, self._given.valid.condition, PREDICTED, block_of(frame.maps))
+        return self._sign * self._watch(epoch, frame.back(np.concatenate(list(made))))

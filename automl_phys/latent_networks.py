@@ -16,16 +16,15 @@ import numpy as np
 
 from automl_phys import keras_fit
 from automl_phys.generating import Given, Looks, Part
-from automl_phys.table_problem import TableProblem
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array
 
 FILE = "network.keras"
 
 
-def inputs(part: Part) -> tuple[Array, ...]:
-    """What a network is given of some events: their variates and, where there are any, their conditions."""
-    return (part.z, part.condition) if part.condition.shape[1] else (part.z,)
+def inputs(z: Array, condition: Array) -> tuple[Array, ...]:
+    """What a network is given of some events: their variates and, where there are any, their conditions (n, k)."""
+    return (z, condition) if condition.shape[1] else (z,)
 
 
 def inputs_of(given: Given) -> list[Any]:
@@ -43,24 +42,19 @@ def head() -> keras_fit.Head:
 
 
 def train(
-    network: Any, draw: Callable[[Array, int], Array], given: Given, problem: TableProblem,
-    values: Mapping[str, Any], job: Job, watch: Watch,
+    network: Any, draw: Callable[[Array, int], Array], given: Given, values: Mapping[str, Any], job: Job, watch: Watch,
 ) -> keras_fit.Course:
     """Train a network in place, judged now and then by events that ``draw`` makes with the weights as they are: those
     of the look that was best are kept. The likelihood of validation events is at its best long before events are."""
     def batch(part: Part) -> keras_fit.Batch:
-        return keras_fit.Batch(inputs(part), np.zeros((len(part.weight), 1), np.float32), part.weight)
+        return keras_fit.Batch(inputs(part.z, part.condition), np.zeros((len(part.weight), 1), np.float32), part.weight)
 
-    looks, sign = Looks(given, problem, watch, values["epochs"]), -1.0 if job.direction == "maximize" else 1.0
+    looks = Looks(given, watch, values["epochs"], job.direction)
     best, kept = Best(), list[Array]()
 
     def between(epoch: int, sync: Callable[[], None]) -> None:
-        def now(condition: Array, seed: int) -> Array:
-            sync()
-            return draw(condition, seed)
-
-        value = looks(epoch, now)
-        if value is not None and best.beaten(epoch, sign * value):
+        value = looks(epoch, draw, sync)
+        if value is not None and best.beaten(epoch, value):
             kept[:] = network.get_weights()
 
     training = keras_fit.Training(
@@ -87,13 +81,16 @@ class Best:
 
 
 class Compiled:
-    """A function of arrays that uses a network's weights, as they are when it is called, compiled once."""
+    """A function of arrays that uses a network's weights, as they are when it is called, compiled once. Its last
+    argument are conditions; it gets None for such of no columns."""
 
     def __init__(self, network: Any, function: Callable[..., Any]) -> None:
         self._network, self._function = network, function
 
-    def __call__(self, *arguments: Any) -> Array:
-        found: Array = np.asarray(self._run([v.value for v in self._network.variables], *arguments), np.float32)
+    def __call__(self, *arguments: Array) -> Array:
+        *others, condition = arguments
+        given = condition if condition.shape[1] else None
+        found: Array = np.asarray(self._run([v.value for v in self._network.variables], *others, given), np.float32)
         return found
 
     @cached_property

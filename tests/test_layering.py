@@ -31,7 +31,7 @@ LAYERS: dict[str, int] = {
                      "event_space", "generating", "events", "event_files", "image_observables", "closure", "closure_sample",
                      "closure_classifier", "closure_distances", "closure_neighbours", "closure_figures", "closure_tables",
                      "closure_exhibits", "coupling_layers", "denoising_layers", "variational_layers", "picture_networks",
-                     "adversarial", "latent_networks"), 3),
+                     "adversarial", "latent_networks", "generator_networks"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",

@@ -11,11 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import generator_networks
+from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys.generator_networks import Networked
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
 if TYPE_CHECKING:
+    from automl_phys.latent_networks import Compiled
     from automl_phys.table_problem import TableProblem
     from automl_phys.values import Array
 
@@ -27,14 +30,12 @@ UPDATES = {"table": 8000, "images": 1500}
 BATCH = {"table": 256, "images": 64}
 STEPS_FILE = "steps.json"
 
-
-def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table", "images")
+skip = generator_networks.skip
 
 
 def memory_mb(facts: Facts) -> int:
-    """Keras on JAX, the events a few times, and what a block of them takes while it is drawn."""
-    return 1000 + round(facts.rows.get("train", 0) * (16 * facts.sizes.get("generated", 20) + 200) / 1e6)
+    """As of other networks, and what a block of events takes while it is drawn."""
+    return generator_networks.memory_mb(facts, 1000)
 
 
 def cost(facts: Facts) -> float:
@@ -57,38 +58,30 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     images = facts.kind == "images"
     first: Params = {"units": 24 if images else 192, "layers": 1 if images else 4, "dropout": 0.0,
-                     "steps": 14, "learning_rate": 2e-3,
-                     "batch_size": BATCH[_kind(facts)], "epochs": _epochs(facts)}
+                     "steps": 14, "learning_rate": 2e-3, "batch_size": BATCH[generator_networks.kind(facts)],
+                     "epochs": _epochs(facts)}
     return first, {**first, "units": 32 if images else 256, "dropout": 0.1, "learning_rate": 1e-3}
 
 
-def _kind(facts: Facts) -> str:
-    return "images" if facts.kind == "images" else "table"
-
-
 def _epochs(facts: Facts) -> int:
-    kind = _kind(facts)
-    return min(250, max(5, round(UPDATES[kind] * BATCH[kind] / max(1, facts.rows.get("train", 1)))))
+    kind = generator_networks.kind(facts)
+    return generator_networks.epochs(facts, UPDATES[kind], BATCH[kind], 250)
 
 
 @dataclass(frozen=True)
-class Diffusion:
+class Diffusion(Networked):
     """``network`` gives the loss of variates; ``steps`` are the noise levels of a draw."""
 
-    network: Any
     steps: int
 
     def draw(self, condition: Array, seed: int) -> Array:
         import numpy as np
 
         start = np.random.default_rng(seed).standard_normal((len(condition), *self._denoiser.sides), np.float32)
-        found: Array = self._drawn(start, condition)
-        return found
+        return self._drawn(start, condition)
 
     def save(self, folder: Path) -> None:
-        from automl_phys import latent_networks
-
-        latent_networks.save(self.network, folder)
+        super().save(folder)
         (folder / STEPS_FILE).write_text(json.dumps(self.steps), encoding="utf-8")
 
     @property
@@ -96,12 +89,9 @@ class Diffusion:
         return self.network.get_layer("denoiser")
 
     @cached_property
-    def _drawn(self) -> Any:
-        from automl_phys.latent_networks import Compiled
-
+    def _drawn(self) -> Compiled:
         layer, steps = self._denoiser, self.steps
-        return Compiled(self.network, lambda start, condition: layer.drawn(
-            start, condition if condition.shape[1] else None, steps))
+        return self.compiled(lambda start, condition: layer.drawn(start, condition, steps))
 
 
 def load(folder: Path) -> Fitted:
@@ -128,5 +118,5 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     inputs = latent_networks.inputs_of(given)
     layer = Denoiser(values["units"], values["layers"], values["dropout"], job.seed % 2**31, name="denoiser")
     diffusion = Diffusion(keras.Model(inputs, layer(*inputs)), values["steps"])
-    course = latent_networks.train(diffusion.network, diffusion.draw, given, problem, values, job, watch)
+    course = latent_networks.train(diffusion.network, diffusion.draw, given, values, job, watch)
     return generating.Generator(given.space, diffusion, course.best_epoch, course.history)

@@ -11,11 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import generator_networks
+from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys.generator_networks import Networked
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
 if TYPE_CHECKING:
+    from automl_phys.latent_networks import Compiled
     from automl_phys.table_problem import TableProblem
     from automl_phys.values import Array
 
@@ -27,14 +30,8 @@ UPDATES = 6000
 """About how many steps of the optimiser are enough."""
 BATCH = 256
 
-
-def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table", "images")
-
-
-def memory_mb(facts: Facts) -> int:
-    """Keras on JAX, and the events a few times."""
-    return 900 + round(facts.rows.get("train", 0) * (16 * facts.sizes.get("generated", 20) + 200) / 1e6)
+skip = generator_networks.skip
+memory_mb = generator_networks.memory_mb
 
 
 def cost(facts: Facts) -> float:
@@ -64,44 +61,32 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
 
 def _epochs(facts: Facts) -> int:
     """About ``UPDATES`` steps, but 5 to 150 epochs."""
-    return min(150, max(5, round(UPDATES * BATCH / max(1, facts.rows.get("train", 1)))))
+    return generator_networks.epochs(facts, UPDATES, BATCH, 150)
 
 
 @dataclass(frozen=True)
-class Flow:
+class Flow(Networked):
     """``network`` gives the negative logarithm of the density of variates."""
-
-    network: Any
 
     def draw(self, condition: Array, seed: int) -> Array:
         import numpy as np
 
         base = np.random.default_rng(seed).standard_normal((len(condition), self._couplings.columns), np.float32)
-        found: Array = self._back(base, condition)
-        return found
+        return self._back(base, condition)
 
     def log_density(self, z: Array, condition: Array) -> Array:
         """Of variates (n, d) under conditions (n, k), natural logarithm (n,)."""
-        from automl_phys import keras_fit
+        from automl_phys import keras_fit, latent_networks
 
-        return -keras_fit.predict(self.network, (z, condition) if condition.shape[1] else (z,))[:, 0]
-
-    def save(self, folder: Path) -> None:
-        from automl_phys import latent_networks
-
-        latent_networks.save(self.network, folder)
+        return -keras_fit.predict(self.network, latent_networks.inputs(z, condition))[:, 0]
 
     @property
     def _couplings(self) -> Any:
         return self.network.get_layer("couplings")
 
     @cached_property
-    def _back(self) -> Any:
-        from automl_phys.latent_networks import Compiled
-
-        layer = self._couplings
-        return Compiled(self.network, lambda base, condition: layer.to_events(
-            base, condition if condition.shape[1] else None))
+    def _back(self) -> Compiled:
+        return self.compiled(self._couplings.to_events)
 
 
 def load(folder: Path) -> Fitted:
@@ -126,5 +111,5 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     bins = values["bins"] if values["coupling"] == "spline" else 0
     layer = Couplings(values["steps"], bins, values["units"], values["layers"], values["dropout"], name="couplings")
     flow = Flow(keras.Model(inputs, layer(*inputs)))
-    course = latent_networks.train(flow.network, flow.draw, given, problem, values, job, watch)
+    course = latent_networks.train(flow.network, flow.draw, given, values, job, watch)
     return generating.Generator(given.space, flow, course.best_epoch, course.history)

@@ -11,14 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import generator_networks
+from automl_phys.contracts import Facts, Fitted, Range
 from automl_phys.exhibits import Axis, Figure, Series
+from automl_phys.generator_networks import Networked
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
 if TYPE_CHECKING:
     from automl_phys.adversarial import Course
     from automl_phys.generating import Given
+    from automl_phys.latent_networks import Compiled
     from automl_phys.table_problem import TableProblem
     from automl_phys.values import Array
 
@@ -30,14 +33,8 @@ UPDATES = {"table": 4000, "images": 1000}
 """Steps of the generator that are about enough."""
 BATCH = {"table": 256, "images": 64}
 
-
-def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table", "images")
-
-
-def memory_mb(facts: Facts) -> int:
-    """Keras on JAX, and the events a few times."""
-    return 900 + round(facts.rows.get("train", 0) * (16 * facts.sizes.get("generated", 20) + 200) / 1e6)
+skip = generator_networks.skip
+memory_mb = generator_networks.memory_mb
 
 
 def cost(facts: Facts) -> float:
@@ -60,45 +57,32 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     images = facts.kind == "images"
     first: Params = {"units": 24 if images else 128, "layers": 2, "noise": 32, "critic_steps": 3,
-                     "learning_rate": 5e-4, "batch_size": BATCH[_kind(facts)], "epochs": _epochs(facts, 3)}
+                     "learning_rate": 5e-4, "batch_size": BATCH[generator_networks.kind(facts)],
+                     "epochs": _epochs(facts, 3)}
     return first, {**first, "units": 32 if images else 192, "learning_rate": 2e-4}
 
 
-def _kind(facts: Facts) -> str:
-    return "images" if facts.kind == "images" else "table"
-
-
 def _epochs(facts: Facts, critic_steps: int) -> int:
-    kind = _kind(facts)
-    return min(600, max(5, round(UPDATES[kind] * BATCH[kind] * critic_steps / max(1, facts.rows.get("train", 1)))))
+    kind = generator_networks.kind(facts)
+    return generator_networks.epochs(facts, UPDATES[kind], BATCH[kind] * critic_steps, 600)
 
 
 @dataclass(frozen=True)
-class Gan:
+class Gan(Networked):
     """``network`` is the generator, from noise (n, m) and conditions to variates."""
-
-    network: Any
 
     def draw(self, condition: Array, seed: int) -> Array:
         import numpy as np
 
         noise = np.random.default_rng(seed).standard_normal((len(condition), self.network.inputs[0].shape[1]),
                                                             np.float32)
-        found: Array = self._drawn(noise, condition)
-        return found
-
-    def save(self, folder: Path) -> None:
-        from automl_phys import latent_networks
-
-        latent_networks.save(self.network, folder)
+        return self._drawn(noise, condition)
 
     @cached_property
-    def _drawn(self) -> Any:
-        from automl_phys.latent_networks import Compiled
-
+    def _drawn(self) -> Compiled:
         network = self.network
-        return Compiled(network, lambda noise, condition: network(
-            [noise, condition] if condition.shape[1] else noise, training=False))
+        return self.compiled(lambda noise, condition: network(
+            noise if condition is None else [noise, condition], training=False))
 
 
 def load(folder: Path) -> Fitted:
@@ -120,20 +104,12 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     given = generating.given(problem, job.seed, "pixels")
     generator, critic = _networks(values, given)
     gan = Gan(generator)
-    looks = generating.Looks(given, problem, watch, values["epochs"])
-    sign = -1.0 if job.direction == "maximize" else 1.0
+    looks = generating.Looks(given, watch, values["epochs"], job.direction)
     game = adversarial.Game(values["epochs"], values["batch_size"], values["critic_steps"], values["learning_rate"],
                             values["noise"])
 
-    def judge(epoch: int, sync: Any) -> float | None:
-        def draw(condition: Array, seed: int) -> Array:
-            sync()
-            return gan.draw(condition, seed)
-
-        value = looks(epoch, draw)
-        return None if value is None else sign * value
-
-    course = adversarial.train(generator, critic, given.train, given.valid, game, job.seed, judge)
+    course = adversarial.train(generator, critic, given.train, given.valid, game, job.seed,
+                               lambda epoch, sync: looks(epoch, gan.draw, sync))
     return generating.Generator(given.space, gan, course.best_epoch, course.history, (_played(course),))
 
 

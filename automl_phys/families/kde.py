@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import generator_networks
+from automl_phys.contracts import Facts, Fitted, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -26,9 +27,7 @@ APART = 1000.0
 AT_ONCE = 1 << 22
 """Distances between conditions that are held at once."""
 
-
-def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table", "images")
+skip = generator_networks.skip
 
 
 def memory_mb(facts: Facts) -> int:
@@ -62,10 +61,11 @@ class Kernels:
     def draw(self, condition: Array, seed: int) -> Array:
         import numpy as np
 
+        from automl_phys import generating
+
         rng = np.random.default_rng(seed)
         die = rng.random(len(condition))
-        chosen = self._near(condition, die) if condition.shape[1] else np.searchsorted(
-            self.top, die * self.top[-1], side="right").clip(0, len(self.z) - 1)
+        chosen = self._near(condition, die) if condition.shape[1] else generating.picked(self.top, die)
         noise = rng.standard_normal((len(condition), self.z.shape[1]), np.float32)
         # Shrunk, so that the noise leaves the spread as it is.
         shrunk = (self.z[chosen] + self.width * noise) / np.sqrt(1 + self.width**2)
@@ -75,6 +75,8 @@ class Kernels:
         """A training event for each condition, the likelier the nearer its own is, and by weight; ``die`` (n,) says
         which."""
         import numpy as np
+
+        from automl_phys import generating
 
         weight = np.diff(self.top, prepend=0.0)
         known = self.condition / self.widths
@@ -89,8 +91,8 @@ class Kernels:
             apart -= apart.min(axis=1, keepdims=True)
             tops = np.cumsum(np.exp(-apart / 2) * weight, axis=1)
             for these, top in zip(rows[start:start + size], tops, strict=True):
-                made[these] = np.searchsorted(top, die[these] * top[-1], side="right")
-        return made.clip(0, len(self.z) - 1)
+                made[these] = generating.picked(top, die[these])
+        return made
 
     def save(self, folder: Path) -> None:
         from automl_phys import arrays
@@ -119,5 +121,5 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     numbers, told = len(given.space.layout.given_numbers), given.train.condition.shape[1]
     widths = np.where(np.arange(told) < numbers, events ** (-1 / (numbers + 4)), 1 / APART)
     kernels = Kernels(given.train.z, given.train.condition, np.cumsum(weight), float(width), widths)
-    generating.Looks(given, problem, watch, 1)(1, kernels.draw)
+    generating.Looks(given, watch, 1)(1, kernels.draw)
     return generating.Generator(given.space, kernels, 1, ())

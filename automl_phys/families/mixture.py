@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import generator_networks
+from automl_phys.contracts import Facts, Fitted, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -28,9 +29,7 @@ MOST_EVENTS = 50_000
 FLOOR = 1e-3
 """Least variance of a component along a column."""
 
-
-def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table", "images")
+skip = generator_networks.skip
 
 
 def memory_mb(facts: Facts) -> int:
@@ -155,7 +154,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
         covariances.append(covariance)
     gaussians = Gaussians(np.concatenate(codes), np.concatenate(shares), np.concatenate(means),
                           np.concatenate(covariances), classes, part.z.shape[1])
-    generating.Looks(given, problem, watch, 1)(1, gaussians.draw)
+    generating.Looks(given, watch, 1)(1, gaussians.draw)
     return generating.Generator(given.space, gaussians, 1, ())
 
 

@@ -10,13 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import generator_networks
+from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys.generator_networks import Networked
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
 if TYPE_CHECKING:
     from automl_phys.exhibits import Figure
     from automl_phys.generating import Given
+    from automl_phys.latent_networks import Compiled
     from automl_phys.table_problem import TableProblem
     from automl_phys.values import Array
 
@@ -31,14 +34,8 @@ WARM = 0.2
 WALK, WALKS = 9, 5
 """Images of a walk from one code to another, and walks."""
 
-
-def skip(facts: Facts) -> str | None:
-    return only_kind(facts, "table", "images")
-
-
-def memory_mb(facts: Facts) -> int:
-    """Keras on JAX, and the events a few times."""
-    return 900 + round(facts.rows.get("train", 0) * (16 * facts.sizes.get("generated", 20) + 200) / 1e6)
+skip = generator_networks.skip
+memory_mb = generator_networks.memory_mb
 
 
 def cost(facts: Facts) -> float:
@@ -62,62 +59,42 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
     images = facts.kind == "images"
     size = max(2, min(48, facts.sizes.get("generated", 20)))
     first: Params = {"dimensions": min(16, size), "units": 24 if images else 192, "layers": 2, "beta": 1.0,
-                     "learning_rate": 2e-3, "batch_size": BATCH[_kind(facts)], "epochs": _epochs(facts)}
+                     "learning_rate": 2e-3, "batch_size": BATCH[generator_networks.kind(facts)],
+                     "epochs": _epochs(facts)}
     return first, {**first, "dimensions": size if images else min(24, size), "beta": 0.5}
 
 
-def _kind(facts: Facts) -> str:
-    return "images" if facts.kind == "images" else "table"
-
-
 def _epochs(facts: Facts) -> int:
-    kind = _kind(facts)
-    return min(250, max(5, round(UPDATES[kind] * BATCH[kind] / max(1, facts.rows.get("train", 1)))))
+    kind = generator_networks.kind(facts)
+    return generator_networks.epochs(facts, UPDATES[kind], BATCH[kind], 250)
 
 
 @dataclass(frozen=True)
-class Vae:
+class Vae(Networked):
     """``network`` gives the loss of variates."""
-
-    network: Any
 
     def draw(self, condition: Array, seed: int) -> Array:
         import numpy as np
 
         rng, layer = np.random.default_rng(seed), self._layer
         code = rng.standard_normal((len(condition), layer.dimensions), np.float32)
-        found: Array = self._drawn(code, rng.standard_normal((len(condition), *layer.sides), np.float32), condition)
-        return found
+        return self._drawn(code, rng.standard_normal((len(condition), *layer.sides), np.float32), condition)
 
     def decode(self, code: Array, condition: Array) -> Array:
         """Variates of codes (n, k), without noise."""
-        found: Array = self._decoded(code, condition)
-        return found
-
-    def save(self, folder: Path) -> None:
-        from automl_phys import latent_networks
-
-        latent_networks.save(self.network, folder)
+        return self._decoded(code, condition)
 
     @property
     def _layer(self) -> Any:
         return self.network.get_layer("variational")
 
     @cached_property
-    def _drawn(self) -> Any:
-        from automl_phys.latent_networks import Compiled
-
-        layer = self._layer
-        return Compiled(self.network, lambda code, noise, condition: layer.drawn(
-            code, noise, condition if condition.shape[1] else None))
+    def _drawn(self) -> Compiled:
+        return self.compiled(self._layer.drawn)
 
     @cached_property
-    def _decoded(self) -> Any:
-        from automl_phys.latent_networks import Compiled
-
-        layer = self._layer
-        return Compiled(self.network, lambda code, condition: layer.decoded(
-            code, condition if condition.shape[1] else None))
+    def _decoded(self) -> Compiled:
+        return self.compiled(self._layer.decoded)
 
 
 def load(folder: Path) -> Fitted:
@@ -145,7 +122,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     layer = Variational(values["dimensions"], values["units"], values["layers"], values["beta"], round(WARM * steps),
                         job.seed % 2**31, name="variational")
     vae = Vae(keras.Model(inputs, layer(*inputs)))
-    course = latent_networks.train(vae.network, vae.draw, given, problem, values, job, watch)
+    course = latent_networks.train(vae.network, vae.draw, given, values, job, watch)
     return generating.Generator(given.space, vae, course.best_epoch, course.history, _walk(vae, given, job.seed))
 
 

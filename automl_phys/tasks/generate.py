@@ -23,7 +23,6 @@ from automl_phys.registry import did_you_mean
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
-    from automl_phys.closure_sample import Sample
     from automl_phys.events import EventRows, EventsProblem
     from automl_phys.generating import Layout
     from automl_phys.table import NewRows, Rows, Schema
@@ -146,24 +145,28 @@ def calibrate(problem: EventsProblem, part: Rows, predictions: Array,
 def evaluate(problem: EventsProblem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
              seed: int) -> Evaluation:
     """How the events of the candidates, the first of which is the winner, close against the test events."""
+    import numpy as np
+
     from automl_phys import closure, closure_exhibits, events
 
     test, layout = problem.test, problem.layout
     real = events.sample(test, layout, problem.derive)
     train = events.sample(problem.train, layout, problem.derive)
     floors = closure.floors(real, train, seed)
-    found: dict[str, tuple[Sample, Mapping[str, Any]]] = {}
-    for one in candidates:
-        made = events.sample(test, layout, problem.derive, one.predictions["test"])
-        found[one.name] = made, closure.estimates(real, made, train, seed)
+    found: dict[str, dict[str, Estimate]] = {}
+    for i, one in enumerate(candidates):
+        # The winner is the best of its family too, perhaps the baseline: the same events are measured once.
+        same = next((other.name for other in candidates[:i]
+                     if np.array_equal(other.predictions["test"], one.predictions["test"])), None)
+        found[one.name] = found[same] if same else closure.estimates(
+            real, events.sample(test, layout, problem.derive, one.predictions["test"]), train, seed)
     baseline = next(one for one in candidates if one.role == "baseline")
     scores = tuple(
-        Score(one.name, one.role, dict(found[one.name][1]),
-              None if one is baseline else closure.gain(objective, dict(found[one.name][1]),
-                                                        dict(found[baseline.name][1])), one.seconds)
+        Score(one.name, one.role, found[one.name],
+              None if one is baseline else closure.gain(objective, found[one.name], found[baseline.name]), one.seconds)
         for one in candidates)
     winner = candidates[0]
-    made, metrics = found[winner.name]
+    made, metrics = events.sample(test, layout, problem.derive, winner.predictions["test"]), found[winner.name]
     images = (layout.events(test), winner.predictions["test"]) if layout.images else None
     base = next(score for score in scores if score.role == "baseline")
     return Evaluation(
