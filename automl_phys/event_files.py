@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import rundir
+from automl_phys import rundir, table_file
 from automl_phys.errors import CallError, Mistake
 from automl_phys.registry import did_you_mean
 
@@ -27,7 +27,7 @@ def write(tables: Iterable[pa.Table], target: Path) -> None:
     """Write ``target``: .parquet, .csv or .feather. Raises CallError for another ending, RunError when the disk
     refuses."""
     check(target)
-    waiting = iter(tables)
+    waiting = map(table_file.lists_as_text, tables) if target.suffix.lower() == ".csv" else iter(tables)
     first = next(waiting)
     with rundir.atomic(target) as temporary, WRITERS[target.suffix.lower()](temporary, first.schema) as writer:
         for table in _gathered(chain([first], waiting)):

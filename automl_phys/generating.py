@@ -254,7 +254,7 @@ def block_of(maps: Space) -> int:
     """Events in a block: a power of two, fewer of images, whose networks work much for each pixel."""
     if not maps.shape:
         return BLOCK
-    return max(64, min(BLOCK, 1 << ((BLOCK_PIXELS // len(maps.columns)).bit_length() - 1)))
+    return min(BLOCK, 1 << max(6, (BLOCK_PIXELS // len(maps.columns)).bit_length() - 1))
 
 
 class Looks:

@@ -55,7 +55,7 @@ def _parquet(table: pa.Table, path: Path) -> None:
 def _csv(table: pa.Table, path: Path) -> None:
     from pyarrow import csv
 
-    csv.write_csv(_lists_as_text(table), path)
+    csv.write_csv(lists_as_text(table), path)
 
 
 def _csv_gz(table: pa.Table, path: Path) -> None:
@@ -63,10 +63,11 @@ def _csv_gz(table: pa.Table, path: Path) -> None:
     from pyarrow import csv
 
     with pa.CompressedOutputStream(str(path), "gzip") as stream:
-        csv.write_csv(_lists_as_text(table), stream)
+        csv.write_csv(lists_as_text(table), stream)
 
 
-def _lists_as_text(table: pa.Table) -> pa.Table:
+def lists_as_text(table: pa.Table) -> pa.Table:
+    """The table with lists as texts, ``[1.0, 2.0]``: csv knows no others."""
     import pyarrow as pa
 
     def told(column: pa.ChunkedArray) -> pa.ChunkedArray:

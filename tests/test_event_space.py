@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from automl_phys import event_space
+from automl_phys import event_space, generating
 from automl_phys.event_space import Column
 
 N = 8000
@@ -89,6 +89,12 @@ def test_images_keep_their_empty_pixels_and_come_back_from_components(tmp_path: 
     assert np.abs(flat.back(z) - images).mean() < 0.02
     flat.save(tmp_path)
     assert np.array_equal(event_space.load(tmp_path).back(z), flat.back(z))
+
+
+@pytest.mark.parametrize(("side", "events"), [(8, 512), (24, 64), (256, 64)])
+def test_a_block_of_large_images_is_small(side: int, events: int) -> None:
+    pixel = Column(np.zeros(1), np.zeros(1), np.zeros(1))
+    assert generating.block_of(event_space.Space((pixel,) * side**2, (side, side, 1))) == events
 
 
 @pytest.mark.parametrize("values", [np.zeros(50), np.arange(3.0), np.array([1.0, 1e9]), np.repeat([0.0, 1.0], 20)])

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
+from automl_phys import event_files
 from automl_phys.cli import main
 from automl_phys.errors import DataError
 from automl_phys.exhibits import Estimate
@@ -100,6 +101,14 @@ def test_a_condition_never_seen_is_refused(run: Path, tmp_path: Path, capsys: py
     assert main(["generate", str(run), "-n", "10", "-o", str(tmp_path / "e.parquet"), "--quiet", *more]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "e.parquet").exists()
+
+
+def test_images_are_lists_in_a_table_and_texts_in_csv(tmp_path: Path) -> None:
+    pictures = pa.table({"image": pa.FixedSizeListArray.from_arrays(pa.array(np.arange(8.0)), 4), "pt": [1.0, 2.0]})
+    for name in ("e.csv", "e.parquet", "e.feather"):
+        event_files.write([pictures, pictures], tmp_path / name)
+    assert csv.read_csv(tmp_path / "e.csv")["image"].to_pylist()[1] == "[4.0, 5.0, 6.0, 7.0]"
+    assert parquet.read_table(tmp_path / "e.parquet")["image"].to_pylist()[3] == [4, 5, 6, 7]
 
 
 def test_an_ending_that_is_not_written_in_blocks_is_refused(run: Path, tmp_path: Path) -> None:
