@@ -19,11 +19,15 @@ import numpy as np
 
 from automl_phys import keras_fit
 from automl_phys.generating import Part
+from automl_phys.latent_networks import Best
 from automl_phys.values import Array
 
 PENALTY = 10.0
-MEMORY = 0.999
-"""Of the mean over the generator's weights, from step to step."""
+PENALISED = 0.5
+"""Share of a batch on which the penalty is taken: its mean is the same, and it costs as much as all the rest."""
+REMEMBERED = 0.05
+"""Share of the training's steps that the mean over the generator's weights reaches back: a fixed number would hold
+untrained weights in a short training."""
 JUDGED = 2048
 """Validation events that the distance is estimated on."""
 
@@ -66,7 +70,7 @@ def train(generator: Any, critic: Any, train: Part, valid: Part, game: Game, see
         optimizer.build(network.trainable_variables)
     epoch = jax.jit(_epoch(generator, critic, optimizers, game, steps, size), donate_argnums=0)
     look = jax.jit(_look(generator, critic))
-    data = tuple(jnp.asarray(a) for a in (train.z, train.condition, train.weight / train.weight.mean()))
+    data = tuple(jnp.asarray(a) for a in (train.z, train.condition, train.weight))
     some = tuple(jnp.asarray(a[:JUDGED]) for a in (valid.z, valid.condition, valid.weight))
     state: Any = ([jnp.array(v.value, copy=True) for v in critic.trainable_variables],
                   [jnp.array(v.value, copy=True) for v in generator.trainable_variables],
@@ -74,24 +78,23 @@ def train(generator: Any, critic: Any, train: Part, valid: Part, game: Game, see
                   [jnp.array(v.value, copy=True) for v in optimizers[1].variables],
                   [jnp.array(v.value, copy=True) for v in generator.trainable_variables])
     key, history = jax.random.key(seed % 2**32), list[Mapping[str, float]]()
-    best, best_value, kept = 0, math.inf, [np.asarray(v) for v in state[4]]
+    best, kept = Best(), list[Array]()
     for number in range(1, game.epochs + 1):
         key, one, two = jax.random.split(key, 3)
         state, told = epoch(state, one, data)
         distance, diversity = (float(v) for v in look(state[0], state[4], two, some))
         losses = [float(v) for v in told]
         if not np.isfinite([*losses, distance]).all():
-            raise FloatingPointError(f"the critic's loss is no number in epoch {number}; a lower learning rate or more "
-                                     "critic_steps may help")
+            raise FloatingPointError(f"a loss of critic or generator is no number in epoch {number}; a lower learning "
+                                     "rate or more critic_steps may help")
         history.append({"step": float(number), "train_loss": losses[0], "valid_loss": distance,
                         "generator_loss": losses[1], "distance": -losses[0] + PENALTY * losses[2],
                         "penalty": losses[2], "diversity": diversity})
         weights = [np.asarray(v) for v in state[4]]
-        value = judge(number, lambda weights=weights: _put(generator, weights))  # type: ignore[misc]
-        if value is not None and value < best_value:
-            best, best_value, kept = number, value, weights
+        if best.beaten(number, judge(number, lambda weights=weights: _put(generator, weights))):  # type: ignore[misc]
+            kept = weights
     _put(generator, kept)
-    return Course(best, tuple(history))
+    return Course(best.epoch, tuple(history))
 
 
 def _put(network: Any, weights: list[Array]) -> None:
@@ -113,44 +116,61 @@ def _epoch(generator: Any, critic: Any, optimizers: Any, game: Game, steps: int,
         noise = jax.random.normal(key, (condition.shape[0], game.noise))
         return generator.stateless_call(weights, fixed[1], _given(noise, condition), training=True)[0]
 
-    def critic_loss(weights: Any, real: Any, fake: Any, condition: Any, weight: Any, key: Any) -> Any:
-        part = jax.random.uniform(key, (real.shape[0], *(1 for _ in real.shape[1:])))
-        between = real + part * (fake - real)
-        slopes = jax.grad(lambda events: judged(weights, events, condition).sum())(between)
+    penalised = max(1, round(PENALISED * size))
+    renewed = 1 / max(1.0, REMEMBERED * game.epochs * steps)
+
+    def critic_loss(weights: Any, real: Any, fake: Any, condition: Any, key: Any) -> Any:
+        part = jax.random.uniform(key, (penalised, *(1 for _ in real.shape[1:])))
+        between = real[:penalised] + part * (fake - real)[:penalised]
+        slopes = jax.grad(lambda events: judged(weights, events, condition[:penalised]).sum())(between)
         length = jnp.sqrt((slopes.reshape(len(slopes), -1) ** 2).sum(axis=1) + 1e-12)
         penalty = ((length - 1) ** 2).mean()
-        # Conditions are those of the real events, so their weights are the generated ones' too.
-        apart = (weight * (judged(weights, fake, condition) - judged(weights, real, condition))).mean()
+        apart = (judged(weights, fake, condition) - judged(weights, real, condition)).mean()
         return apart + PENALTY * penalty, penalty
 
-    def generator_loss(weights: Any, critic_weights: Any, key: Any, condition: Any, weight: Any) -> Any:
-        return -(weight * judged(critic_weights, made(weights, key, condition), condition)).mean()
+    def generator_loss(weights: Any, critic_weights: Any, key: Any, condition: Any) -> Any:
+        return -judged(critic_weights, made(weights, key, condition), condition).mean()
 
-    def step(state: Any, told: Any, data: Any) -> Any:
-        rows, key = told
+    def step(state: Any, drawn: Any, data: Any) -> Any:
+        rows, key = drawn
         critic_weights, weights, critic_state, own_state, mean = state
-        z, conditions, event_weights = data
-        keys = jax.random.split(key, 2 * game.critic_steps + 1)
-        loss, penalty = jnp.zeros(()), jnp.zeros(())
-        for turn in range(game.critic_steps):
-            real, condition, weight = (a[rows[turn]] for a in (z, conditions, event_weights))
-            fake = made(weights, keys[2 * turn], condition)
-            (loss, penalty), slopes = jax.value_and_grad(critic_loss, has_aux=True)(
-                critic_weights, real, fake, condition, weight, keys[2 * turn + 1])
-            critic_weights, critic_state = optimizers[0].stateless_apply(critic_state, slopes, critic_weights)
-        condition, weight = conditions[rows[0]], event_weights[rows[0]]
-        own, slopes = jax.value_and_grad(generator_loss)(weights, critic_weights, keys[-1], condition, weight)
+        z, conditions = data
+
+        def turn(critic: Any, drawn: Any) -> Any:
+            chosen, keys = drawn
+            real, condition = z[chosen], conditions[chosen]
+            fake = made(weights, keys[0], condition)
+            told, slopes = jax.value_and_grad(critic_loss, has_aux=True)(
+                critic[0], real, fake, condition, keys[1])
+            return optimizers[0].stateless_apply(critic[1], slopes, critic[0]), told
+
+        key, own_key = jax.random.split(key)
+        keys = jax.random.split(key, (game.critic_steps, 2))
+        (critic_weights, critic_state), told = jax.lax.scan(turn, (critic_weights, critic_state), (rows, keys))
+        loss, penalty = (one.mean() for one in told)
+        own, slopes = jax.value_and_grad(generator_loss)(weights, critic_weights, own_key, conditions[rows[0]])
         weights, own_state = optimizers[1].stateless_apply(own_state, slopes, weights)
-        mean = [MEMORY * m + (1 - MEMORY) * w for m, w in zip(mean, weights, strict=True)]
+        mean = [m + renewed * (w - m) for m, w in zip(mean, weights, strict=True)]
         return (critic_weights, weights, critic_state, own_state, mean), (loss, own, penalty)
 
     def epoch(state: Any, key: Any, data: Any) -> Any:
-        shuffle, keys = jax.random.split(key)
-        order = jnp.resize(jax.random.permutation(shuffle, len(data[0])), (steps, game.critic_steps, size))
-        state, told = jax.lax.scan(lambda s, t: step(s, t, data), state, (order, jax.random.split(keys, steps)))
+        choose, keys = jax.random.split(key)
+        *events, weight = data
+        order = _drawn(choose, weight, steps * game.critic_steps * size).reshape(steps, game.critic_steps, size)
+        state, told = jax.lax.scan(lambda s, t: step(s, t, events), state, (order, jax.random.split(keys, steps)))
         return state, tuple(one.mean() for one in told)
 
     return epoch
+
+
+def _drawn(key: Any, weight: Any, count: int) -> Any:
+    """Rows (count,), shuffled, each as often as its weight (n,) says, to the next whole number: by systematic sampling.
+    Weights in the loss would leave the penalty where hardly any event is, and make the critic err there."""
+    shuffle, start, mix = jax.random.split(key, 3)
+    rows = jax.random.permutation(shuffle, len(weight))
+    reached = jnp.cumsum(weight[rows])
+    at = (jnp.arange(count) + jax.random.uniform(start)) * (reached[-1] / count)
+    return jax.random.permutation(mix, rows[jnp.minimum(jnp.searchsorted(reached, at), len(weight) - 1)])
 
 
 def _look(generator: Any, critic: Any) -> Callable[..., Any]:
@@ -164,7 +184,13 @@ def _look(generator: Any, critic: Any) -> Callable[..., Any]:
         fake = generator.stateless_call(weights, fixed[1], _given(noise, condition), training=False)[0]
         said = [critic.stateless_call(critic_weights, fixed[0], _given(events, condition), training=False)[0][:, 0]
                 for events in (real, fake)]
-        spread = [jnp.sqrt(((e - e.mean(axis=0)) ** 2).mean()) for e in (fake, real)]
-        return (weight * (said[0] - said[1])).sum() / weight.sum(), spread[0] / spread[1]
+        share = weight / weight.sum()
+        spread = [_spread(events.reshape(len(events), -1), share) for events in (fake, real)]
+        return share @ (said[0] - said[1]), spread[0] / jnp.maximum(spread[1], 1e-12)
 
     return look
+
+
+def _spread(events: Any, share: Any) -> Any:
+    """Root mean square distance of events (n, d) from their mean."""
+    return jnp.sqrt(share @ ((events - share @ events) ** 2).sum(axis=1))

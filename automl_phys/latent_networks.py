@@ -53,8 +53,7 @@ def train(
     best, kept = Best(), list[Array]()
 
     def between(epoch: int, sync: Callable[[], None]) -> None:
-        value = looks(epoch, draw, sync)
-        if value is not None and best.beaten(epoch, value):
+        if best.beaten(epoch, looks(epoch, draw, sync)):
             kept[:] = network.get_weights()
 
     training = keras_fit.Training(
@@ -67,16 +66,16 @@ def train(
 
 
 class Best:
-    """The look that was best so far."""
+    """The look that was best so far; until there was one, the last epoch."""
 
     def __init__(self) -> None:
         self.epoch, self._value = 0, math.inf
 
-    def beaten(self, epoch: int, value: float) -> bool:
-        """Take a value, the lower the better; whether it is the best."""
-        if value >= self._value:
+    def beaten(self, epoch: int, value: float | None) -> bool:
+        """Take a value, the lower the better, or None of an epoch without a look; whether it is the best."""
+        if self._value < math.inf if value is None else value >= self._value:
             return False
-        self.epoch, self._value = epoch, value
+        self.epoch, self._value = epoch, math.inf if value is None else value
         return True
 
 

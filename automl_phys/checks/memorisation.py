@@ -9,7 +9,7 @@ CODE = "C-MEMORY"
 TITLE = "Memorised training events"
 
 SIGMAS = 3.0
-MUCH = 0.6
+MUCH = 0.55
 """Share of generated events nearer to a training than to a held-out event from which on it matters; 0.5 is none."""
 
 

@@ -29,7 +29,7 @@ SOLVES = frozenset({"generate"})
 NEEDS = ("keras", "jax")
 TEXT = "a generator against a critic: sharp, fast to draw from, hard to train"
 
-UPDATES = {"table": 4000, "images": 1000}
+UPDATES = {"table": 3200, "images": 600}
 """Steps of the generator that are about enough."""
 BATCH = {"table": 256, "images": 64}
 
@@ -147,7 +147,8 @@ def _played(course: Course) -> Figure:
     """Losses and distance by epoch."""
     at = tuple(step["step"] for step in course.history)
     shown = {"distance": "distance that the critic sees (train)", "valid_loss": "the same, validation",
-             "generator_loss": "loss of the generator", "diversity": "spread of the generated, share of the real"}
+             "train_loss": "loss of the critic", "generator_loss": "loss of the generator",
+             "diversity": "spread of the generated, share of the real"}
     series = tuple(Series(name, "line", at, tuple(step[key] for step in course.history)) for key, name in shown.items())
     kept = f"Events of epoch {course.best_epoch} were judged best and are kept. "
     return Figure("adversarial-game", "The game of generator and critic", "xy", Axis("Epoch"), Axis("Value"), series,
