@@ -39,6 +39,10 @@ LEAST_POWER = 1e-4
 """Of a direction in which events hardly differ at all: a smaller one is rounding."""
 EXPLAINED = 0.995
 """Share of the pixels' variance that principal components are to hold."""
+MOST_SHADES = 1024
+"""Different values of all pixels up to which images are taken to know no others: 8 bits, say."""
+SAME_SUM = 0.01
+"""Relative spread of a sum over pixels below which images are taken to have been divided by it."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,10 @@ class Space:
     """``columns`` are the maps of the columns, or of the pixels of images of ``shape`` (h, w, c). With ``components``
     (k, p) of the pixels' variates, which vary around ``centre`` (p,), images are as ``scores`` (maps of k columns) of
     these. ``whitening`` (d, d), symmetric, takes the correlations out of the columns: what two of them tell together, a
-    difference that is nearly always 0, would else be lost beside what each tells alone."""
+    difference that is nearly always 0, would else be lost beside what each tells alone.
+
+    What all images have in common is kept: ``shades`` are the only values of pixels, and with a ``total`` (p, s) the
+    sum of the p-th powers of an image's pixels is s."""
 
     columns: tuple[Column, ...]
     shape: tuple[int, ...] = ()
@@ -134,6 +141,8 @@ class Space:
     centre: Floats | None = None
     scores: tuple[Column, ...] = ()
     whitening: Floats | None = None
+    shades: Floats | None = None
+    total: tuple[float, float] | None = None
 
     @property
     def size(self) -> int:
@@ -161,6 +170,13 @@ class Space:
         if self.components is not None and self.centre is not None:
             flat = _back(self.scores, flat) @ self.components + self.centre
         made = _back(self.columns, flat)
+        if self.total is not None:
+            power, value = self.total
+            found = (made.astype(np.float64)**power).sum(axis=1, keepdims=True)
+            made *= np.where(found > 0, value / np.where(found > 0, found, 1), 1)**(1 / power)
+        if self.shades is not None:
+            between = (self.shades[1:] + self.shades[:-1]) / 2
+            made = self.shades[np.searchsorted(between, made)].astype(np.float32)
         return made.reshape(len(variates), *self.shape) if self.shape else made
 
     @cached_property
@@ -175,16 +191,20 @@ class Space:
                  components=nothing if self.components is None else self.components,
                  centre=nothing if self.centre is None else self.centre,
                  whitening=nothing if self.whitening is None else self.whitening,
+                 shades=nothing if self.shades is None else self.shades,
+                 total=nothing if self.total is None else np.array(self.total),
                  **_packed("columns", self.columns), **_packed("scores", self.scores))
 
 
 def load(folder: Path) -> Space:
     """Read what :meth:`Space.save` wrote."""
     with np.load(folder / FILE, allow_pickle=False) as saved:
-        components, centre, whitening = (
-            saved[name] if saved[name].size else None for name in ("components", "centre", "whitening"))
+        components, centre, whitening, shades, total = (
+            saved[name] if saved[name].size else None
+            for name in ("components", "centre", "whitening", "shades", "total"))
         return Space(_unpacked("columns", saved), tuple(int(side) for side in saved["shape"]), components, centre,
-                     _unpacked("scores", saved), whitening)
+                     _unpacked("scores", saved), whitening, shades,
+                     None if total is None else (float(total[0]), float(total[1])))
 
 
 def of_columns(values: Floats, weight: Floats, bounds: Sequence[tuple[float, float] | None]) -> Space:
@@ -197,8 +217,9 @@ def of_images(images: Floats, weight: Floats, view: View) -> Space:
     """The space of images (n, h, w, c); ``flat`` by principal components of the pixels' variates."""
     shape, flat = images.shape[1:], images.reshape(len(images), -1)
     columns = tuple(Column.of(flat[:, j], weight, None, MOST_KNOTS_OF_PIXELS) for j in range(flat.shape[1]))
+    pixels = Space(columns, shape, shades=_shades(flat), total=_total(flat, weight))
     if view == "pixels":
-        return Space(columns, shape)
+        return pixels
     variates = _forward(columns, flat, None).astype(np.float64)
     centre = np.average(variates, axis=0, weights=weight)
     around = variates - centre
@@ -208,7 +229,29 @@ def of_images(images: Floats, weight: Floats, view: View) -> Space:
     components = np.ascontiguousarray(axes[:, :max(1, min(enough, MOST_COMPONENTS))].T)
     scores = around @ components.T
     maps = tuple(Column.of(scores[:, j], weight) for j in range(scores.shape[1]))
-    return _whitened(Space(columns, shape, components, centre, maps), maps, scores, weight)
+    return _whitened(replace(pixels, components=components, centre=centre, scores=maps), maps, scores, weight)
+
+
+def _shades(pixels: Floats) -> Floats | None:
+    """The values of all pixels (n, p), rising, if they are few."""
+    found: Floats = np.empty(0)
+    for some in np.array_split(pixels, max(1, len(pixels) // 1000)):
+        found = np.union1d(found, some)
+        if len(found) > MOST_SHADES:
+            return None
+    return found if len(found) > 1 else None
+
+
+def _total(pixels: Floats, weight: Floats) -> tuple[float, float] | None:
+    """A power and the sum of these powers of an image's pixels (n, p), if it is the same for all."""
+    if pixels.min() < 0:
+        return None
+    for power in (1.0, 2.0):
+        sums = (pixels.astype(np.float64)**power).sum(axis=1)
+        mean = float(np.average(sums, weights=weight))
+        if mean > 0 and np.average((sums - mean)**2, weights=weight) < (SAME_SUM * mean)**2:
+            return power, mean
+    return None
 
 
 def _whitened(space: Space, maps: Sequence[Column], values: Floats, weight: Floats) -> Space:

@@ -91,6 +91,28 @@ def test_images_keep_their_empty_pixels_and_come_back_from_components(tmp_path: 
     assert np.array_equal(event_space.load(tmp_path).back(z), flat.back(z))
 
 
+def test_what_all_images_have_in_common_is_kept(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.gamma(0.5, 1, (500, 6, 6, 1))
+    images[images < 0.1] = 0
+    images = np.round(200 * images / np.sqrt((images**2).sum(axis=(1, 2, 3), keepdims=True)))
+    flat = images.reshape(500, -1)
+    for view in ("pixels", "flat"):
+        one = event_space.of_images(images.astype(np.float32), np.ones(500), view)
+        assert one.total is not None
+        assert one.total == (2.0, pytest.approx(200**2, rel=0.01))
+        one.save(tmp_path / view)
+        again = event_space.load(tmp_path / view)
+        z = rng.standard_normal(one.forward(images, rng).shape).astype(np.float32)
+        new = again.back(z)
+        assert np.array_equal(new, one.back(z))
+        assert set(np.unique(new)) <= set(np.unique(images)), "a shade that no image has"
+        assert (new.reshape(500, -1)**2).sum(axis=1) == pytest.approx(200**2, rel=0.05)
+        assert (new.reshape(500, -1)**2).sum(axis=1).std() < 2 * (flat**2).sum(axis=1).std()
+    free = event_space.of_images(rng.gamma(2, 1, (500, 6, 6, 1)).astype(np.float32), np.ones(500), "pixels")
+    assert (free.shades, free.total) == (None, None)
+
+
 @pytest.mark.parametrize(("side", "events"), [(8, 512), (24, 64), (256, 64)])
 def test_a_block_of_large_images_is_small(side: int, events: int) -> None:
     pixel = Column(np.zeros(1), np.zeros(1), np.zeros(1))
