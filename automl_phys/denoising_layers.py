@@ -17,12 +17,14 @@ from automl_phys.coupling_layers import Residual
 from automl_phys.layers import PACKAGE
 from automl_phys.picture_networks import Pictures
 
-MEAN, SPREAD = -1.2, 1.4
+MEAN, SPREAD = {"table": -1.2, "images": -0.5}, 1.4
 """Of the logarithm of the noise levels that are trained on."""
-LOWEST, HIGHEST, BEND = 0.004, 40.0, 7.0
-"""Noise levels of the sampler, in standard deviations of the events, and how they are spaced (ρ)."""
-HIGHEST_OF_COLUMNS = 10.0
-"""Columns are not correlated, as pixels are: less noise hides all that is known of them."""
+LOWEST = {"table": 0.004, "images": 0.05}
+HIGHEST = {"table": 10.0, "images": 25.0}
+"""Noise levels of the sampler, in standard deviations of the events. Columns are not correlated, as pixels are: less
+noise hides all that is known of them, and a pixel is empty or lit where a number has digits."""
+BEND = 7.0
+"""How noise levels are spaced (ρ)."""
 WAVES = 16
 """Pairs of waves by which the noise level is told."""
 EVALUATED = 1234
@@ -47,6 +49,7 @@ class Denoiser(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         self.sides = tuple(int(side) for side in events_shape[1:])
         given = int(condition_shape[-1]) if condition_shape else 0
         told = 2 * WAVES + given
+        self.kind = "table" if len(self.sides) == 1 else "images"
         if len(self.sides) == 1:
             self._first = keras.layers.Dense(self.units)
             self._blocks = [Residual(self.units, self.dropout) for _ in range(self.layers_)]
@@ -65,7 +68,7 @@ class Denoiser(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
     def call(self, events: Any, condition: Any = None, training: bool = False) -> Any:
         shape = ops.shape(events)
         seeds = (self.random, self.random) if training else (EVALUATED, EVALUATED + 1)
-        level = ops.exp(MEAN + SPREAD * keras.random.normal((shape[0],), seed=seeds[0]))
+        level = ops.exp(MEAN[self.kind] + SPREAD * keras.random.normal((shape[0],), seed=seeds[0]))
         noise = keras.random.normal(shape, seed=seeds[1])
         level_ = ops.reshape(level, (-1, *(1 for _ in self.sides)))
         found = self.denoised(events + level_ * noise, level, condition, training)
@@ -93,9 +96,8 @@ class Denoiser(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         """Events from standard normal ``start`` in ``steps`` noise levels, by the multistep solver of C. Lu et al.
         (DPM-Solver++(2M), arXiv:2211.01095). It is of the second order as Heun's method is, which asks the network
         twice at each level."""
-        highest = HIGHEST if len(self.sides) > 1 else HIGHEST_OF_COLUMNS
-        levels = (highest ** (1 / BEND) + np.linspace(0, 1, steps)
-                  * (LOWEST ** (1 / BEND) - highest ** (1 / BEND))) ** BEND
+        highest, lowest = HIGHEST[self.kind], LOWEST[self.kind]
+        levels = np.linspace(highest ** (1 / BEND), lowest ** (1 / BEND), steps) ** BEND
         fall = np.log(levels[:-1] / levels[1:])
         further = np.append(0.0, fall[1:] / (2 * fall[:-1]))  # the first step has nothing behind it
         ones = ops.ones((ops.shape(start)[0],))
@@ -109,4 +111,4 @@ class Denoiser(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         # A loop that is compiled once, whatever the number of steps.
         first = start * math.sqrt(highest**2 + 1)
         (events, _), _ = ops.scan(step, (first, ops.zeros_like(first)), each)
-        return self.denoised(events, ones * LOWEST, condition)  # the last step, to no noise at all
+        return self.denoised(events, ones * lowest, condition)  # the last step, to no noise at all

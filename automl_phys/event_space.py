@@ -41,6 +41,9 @@ EXPLAINED = 0.995
 """Share of the pixels' variance that principal components are to hold."""
 MOST_SHADES = 1024
 """Different values of all pixels up to which images are taken to know no others: 8 bits, say."""
+LIT = 0.67
+"""Variate of the least that is lit, at most, of pixels that are mostly empty: as far above 0 as the middle of a half is
+below it."""
 SAME_SUM = 0.01
 """Relative spread of a sum over pixels below which images are taken to have been divided by it."""
 
@@ -107,6 +110,14 @@ class Column:
             return np.full(len(variates), self.x[0])
         return np.interp(self._inside(variates.astype(np.float64)), *self._stairs)
 
+    def moved(self, real: Floats, made: Floats) -> Column:
+        """The map that gives variates ``made`` (n,) the values that ``real`` (m,) have, as often; both rise."""
+        if len(self.x) == 1:
+            return self
+        low = np.quantile(made, np.searchsorted(real, self.low, "left") / len(real))
+        high = np.quantile(made, np.searchsorted(real, self.high, "right") / len(real))
+        return Column(self.x, low, np.where(self.high > self.low, np.maximum(low, high), low))
+
     def _inside(self, z: Floats) -> Floats:
         """Beyond the outermost event of a continuous column mirrored at it, so that none gathers there."""
         if self.low[0] == self.high[0]:
@@ -149,6 +160,11 @@ class Space:
         """Numbers of one event as it is learnt."""
         return len(self.scores) or len(self.columns)
 
+    @property
+    def pixels(self) -> bool:
+        """Whether images are learnt as they are, and not as components."""
+        return bool(self.shape) and self.components is None
+
     def forward(self, values: Floats, rng: np.random.Generator | None) -> NDArray[np.float32]:
         """Events (n, d) as normal variates (n, d); images (n, h, w, c) as (n, k) or (n, h, w, c). float32."""
         flat = values.reshape(len(values), -1)
@@ -183,6 +199,13 @@ class Space:
     def _colouring(self) -> Floats:
         return np.linalg.inv(np.eye(self.size) if self.whitening is None else self.whitening)
 
+    def matched(self, real: Floats, made: Floats) -> Space:
+        """Of images as pixels, the space in which a generator's variates ``made`` (n, h, w, c) give each pixel the
+        distribution that it has in ``real`` (m, h, w, c): no network learns quite how often a pixel is empty."""
+        learnt, found = (np.sort(one.reshape(len(one), -1), axis=0).astype(np.float64) for one in (real, made))
+        return replace(self, columns=tuple(column.moved(learnt[:, j], found[:, j])
+                                           for j, column in enumerate(self.columns)))
+
     def save(self, folder: Path) -> None:
         """Write it into a file of ``folder``, which is made."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -216,7 +239,8 @@ def of_columns(values: Floats, weight: Floats, bounds: Sequence[tuple[float, flo
 def of_images(images: Floats, weight: Floats, view: View) -> Space:
     """The space of images (n, h, w, c); ``flat`` by principal components of the pixels' variates."""
     shape, flat = images.shape[1:], images.reshape(len(images), -1)
-    columns = tuple(Column.of(flat[:, j], weight, None, MOST_KNOTS_OF_PIXELS) for j in range(flat.shape[1]))
+    columns = tuple(_drawn_in(Column.of(flat[:, j], weight, None, MOST_KNOTS_OF_PIXELS))
+                    for j in range(flat.shape[1]))
     pixels = Space(columns, shape, shades=_shades(flat), total=_total(flat, weight))
     if view == "pixels":
         return pixels
@@ -230,6 +254,18 @@ def of_images(images: Floats, weight: Floats, view: View) -> Space:
     scores = around @ components.T
     maps = tuple(Column.of(scores[:, j], weight) for j in range(scores.shape[1]))
     return _whitened(replace(pixels, components=components, centre=centre, scores=maps), maps, scores, weight)
+
+
+def _drawn_in(column: Column) -> Column:
+    """A pixel that is mostly empty, with what is lit nearer to the empty step. In the tail of a normal distribution it
+    would be so far from it that whatever a network leaves in between counts as empty."""
+    lit = float(column.high[0])
+    if len(column.x) == 1 or lit <= max(0.0, float(column.low[0])):
+        return column
+    excess = max(0.0, lit - LIT)
+    low, high = column.low - excess, column.high - excess
+    low[0], high[0] = -1.0, 0.0
+    return Column(column.x, low, np.maximum(low, high))
 
 
 def _shades(pixels: Floats) -> Floats | None:

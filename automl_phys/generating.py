@@ -10,7 +10,7 @@ as of few.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ BLOCK = 1 << 13
 BLOCK_PIXELS = 1 << 15
 PREDICTED = 0
 """The seed of the events that the search and the report look at."""
+CALIBRATED = 1
+"""The seed of those by which the margins of images are matched."""
+MATCHED = 4096
 LATENT = "latent"
 CONDITIONS = "conditions"
 DESCRIPTION = "columns.json"
@@ -148,6 +151,28 @@ class Given:
     train: Part
     valid: Part
     space: Frame
+
+    def drawn(self, draw: Callable[[Array, int], Array]) -> Frame:
+        """The frame of the events that a finished ``draw`` (as of :class:`Latent`) makes, see :meth:`matched`."""
+        maps = self.space.maps
+        if not maps.pixels:
+            return self.space
+        condition = self.train.condition[self._some(MATCHED)]
+        return self.matched(np.concatenate(list(blocks(draw, condition, CALIBRATED, block_of(maps)))))
+
+    def matched(self, made: Array) -> Frame:
+        """Of images as pixels, the frame in which variates ``made`` give each pixel the distribution that it has in
+        training events; of others the frame as it is."""
+        maps = self.space.maps
+        if not maps.pixels:
+            return self.space
+        real = self.train.z[self._some(max(MATCHED, len(self.train.z)))]
+        return replace(self.space, maps=maps.matched(real, made))
+
+    def _some(self, count: int) -> Array:
+        """Rows of training events, as often as their weights say."""
+        rng = np.random.default_rng(CALIBRATED)
+        return picked(np.cumsum(self.train.weight, dtype=np.float64), rng.random(count))
 
 
 def given(problem: TableProblem, seed: int, view: View = "flat") -> Given:
@@ -274,6 +299,6 @@ class Looks:
             return None
         if sync:
             sync()
-        frame = self._given.space
-        made = blocks(draw, self._given.valid.condition, PREDICTED, block_of(frame.maps))
-        return self._sign * self._watch(epoch, frame.back(np.concatenate(list(made))))
+        size = block_of(self._given.space.maps)
+        made = np.concatenate(list(blocks(draw, self._given.valid.condition, PREDICTED, size)))
+        return self._sign * self._watch(epoch, self._given.matched(made).back(made))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import ks_2samp, kstest
 
 from automl_phys import event_space, generating
 from automl_phys.event_space import Column
@@ -111,6 +111,23 @@ def test_what_all_images_have_in_common_is_kept(tmp_path: Path) -> None:
         assert (new.reshape(500, -1)**2).sum(axis=1).std() < 2 * (flat**2).sum(axis=1).std()
     free = event_space.of_images(rng.gamma(2, 1, (500, 6, 6, 1)).astype(np.float32), np.ones(500), "pixels")
     assert (free.shades, free.total) == (None, None)
+
+
+def test_pixels_get_the_margins_of_real_ones_whatever_a_generator_makes() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.gamma(2, 1, (4000, 3, 3, 1)).astype(np.float32)
+    images[rng.random(images.shape) < np.linspace(0.05, 0.95, 9).reshape(3, 3, 1)] = 0
+    one = event_space.of_images(images, np.ones(4000), "pixels")
+    z = one.forward(images, None)
+    made = 0.5 * rng.standard_normal((4000, 3, 3, 1)).astype(np.float32) + 0.3  # of the wrong width, at the wrong place
+    before, after = one.back(made), one.matched(z, made).back(made)
+    for i in range(3):
+        for j in range(3):
+            real = images[:, i, j, 0]
+            assert ks_2samp(after[:, i, j, 0], real, method="asymp").statistic < 0.03
+            assert ks_2samp(before[:, i, j, 0], real, method="asymp").statistic > 0.1
+            assert (after[:, i, j, 0] == 0).mean() == pytest.approx((real == 0).mean(), abs=0.01)
+    assert np.abs(one.matched(z, z).back(z) - images).mean() < 0.02, "nothing to be moved"
 
 
 @pytest.mark.parametrize(("side", "events"), [(8, 512), (24, 64), (256, 64)])

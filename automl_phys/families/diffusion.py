@@ -58,7 +58,7 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     images = facts.kind == "images"
     first: Params = {"units": 24 if images else 192, "layers": 1 if images else 4, "dropout": 0.0,
-                     "steps": 14, "learning_rate": 2e-3, "batch_size": BATCH[generator_networks.kind(facts)],
+                     "steps": 20 if images else 14, "learning_rate": 2e-3, "batch_size": BATCH[generator_networks.kind(facts)],
                      "epochs": _epochs(facts)}
     return first, {**first, "units": 32 if images else 256, "dropout": 0.1, "learning_rate": 1e-3}
 
@@ -119,4 +119,4 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     layer = Denoiser(values["units"], values["layers"], values["dropout"], job.seed % 2**31, name="denoiser")
     diffusion = Diffusion(keras.Model(inputs, layer(*inputs)), values["steps"])
     course = latent_networks.train(diffusion.network, diffusion.draw, given, values, job, watch)
-    return generating.Generator(given.space, diffusion, course.best_epoch, course.history)
+    return generating.Generator(given.drawn(diffusion.draw), diffusion, course.best_epoch, course.history)

@@ -27,7 +27,7 @@ SOLVES = frozenset({"generate"})
 NEEDS = ("keras", "jax")
 TEXT = "events as codes and back: fast to draw from, a map of the events"
 
-UPDATES = {"table": 8000, "images": 2000}
+UPDATES = {"table": 8000, "images": 800}
 BATCH = {"table": 256, "images": 64}
 WARM = 0.2
 """Share of the training in which the prior's weight rises."""
@@ -123,7 +123,8 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
                         job.seed % 2**31, name="variational")
     vae = Vae(keras.Model(inputs, layer(*inputs)))
     course = latent_networks.train(vae.network, vae.draw, given, values, job, watch)
-    return generating.Generator(given.space, vae, course.best_epoch, course.history, _walk(vae, given, job.seed))
+    walk = _walk(vae, given, job.seed)
+    return generating.Generator(given.drawn(vae.draw), vae, course.best_epoch, course.history, walk)
 
 
 def _walk(vae: Vae, given: Given, seed: int) -> tuple[Figure, ...]:
