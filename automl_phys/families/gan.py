@@ -29,7 +29,7 @@ SOLVES = frozenset({"generate"})
 NEEDS = ("keras", "jax")
 TEXT = "a generator against a critic: sharp, fast to draw from, hard to train"
 
-UPDATES = {"table": 3200, "images": 600}
+UPDATES = {"table": 3200, "images": 300}
 """Steps of the generator that are about enough."""
 BATCH = {"table": 256, "images": 64}
 
