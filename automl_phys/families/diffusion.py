@@ -58,8 +58,8 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     images = facts.kind == "images"
     first: Params = {"units": 24 if images else 192, "layers": 1 if images else 4, "dropout": 0.0,
-                     "steps": 20 if images else 14, "learning_rate": 2e-3, "batch_size": BATCH[generator_networks.kind(facts)],
-                     "epochs": _epochs(facts)}
+                     "steps": 20 if images else 14, "learning_rate": 2e-3,
+                     "batch_size": BATCH[generator_networks.kind(facts)], "epochs": _epochs(facts)}
     return first, {**first, "units": 32 if images else 256, "dropout": 0.1, "learning_rate": 1e-3}
 
 
