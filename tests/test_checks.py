@@ -180,6 +180,13 @@ def test_leakage_by_a_feature(seen, tmp_path, name, make, expected):
     assert (name in found.text) == (expected != "passed")
 
 
+def test_a_condition_that_events_are_generated_for_is_no_leak(seen, tmp_path):
+    problem = table(tmp_path, truth_pt=lambda y, rng: rng.normal(size=len(y)))
+    schema = replace(problem.schema, settings={"condition": ["truth_pt"]})
+    given = replace(problem, stored=replace(problem.stored, schema=schema))
+    assert outcome("leakage", replace(seen, problem=given)).outcome == "passed"
+
+
 def test_leakage_by_copies_across_the_split(seen, tmp_path):
     problem = table(tmp_path)
     test = problem.test
