@@ -47,12 +47,12 @@ def kde(columns: dict[str, Any], count: int) -> dict[str, Any]:
 
 
 def ctgan(columns: dict[str, Any], count: int) -> dict[str, Any]:
-    """SDV's, as it comes."""
+    """SDV's (version 2), as it comes."""
     return _sdv("CTGANSynthesizer", columns, count)
 
 
 def tvae(columns: dict[str, Any], count: int) -> dict[str, Any]:
-    """SDV's, as it comes."""
+    """SDV's (version 2), as it comes."""
     return _sdv("TVAESynthesizer", columns, count)
 
 
@@ -83,12 +83,12 @@ def _sdv(synthesizer: str, columns: dict[str, Any], count: int) -> dict[str, Any
     warnings.simplefilter("ignore")
     table = pd.DataFrame({name: values.astype(np.int64) if _whole(values) else values
                           for name, values in columns.items()})
-    metadata = metadata_of.detect_from_dataframe(table)
-    for name in columns:
-        metadata.update_column(name, sdtype="numerical")
+    metadata = metadata_of.load_from_dict({"tables": {"table": {"columns": {
+        name: {"sdtype": "numerical"} for name in columns}}}})
     model = getattr(single_table, synthesizer)(metadata)
-    model.fit(table)
+    model.fit({"table": table})
     made = model.sample(count)
+    made = made["table"] if isinstance(made, dict) else made
     return {name: made[name].to_numpy() for name in columns}
 
 
