@@ -59,10 +59,10 @@ def test_dijets_are_what_their_page_says():
     header = source.peek(Location(Path("dijets")))
     assert header.rows == 22_000
     assert {header.columns[name] for name in ("m_jj", "j1_mass", "j2_tau4", "j1_n_charged")} == {"number"}
-    table, = source.read(Location(Path("dijets")), ["m_jj", "j1_mass", "j2_mass", "label"], 100_000)
+    table, = source.read(Location(Path("dijets")), ["m_jj", "j1_mass", "j2_mass", "j2_mass_softdrop", "label"], 100_000)
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
     resonance = columns["label"] == "resonance"
     assert (resonance.sum(), (columns["label"] == "qcd").sum()) == (2_000, 20_000)
     assert (columns["j1_mass"] >= columns["j2_mass"]).all()
-    assert [np.median(columns[name][resonance]) for name in ("m_jj", "j1_mass", "j2_mass")] == pytest.approx(
+    assert [np.median(columns[name][resonance]) for name in ("m_jj", "j1_mass", "j2_mass_softdrop")] == pytest.approx(
         [3500, 500, 100], rel=0.05)
