@@ -63,12 +63,19 @@ MOST_ACROSS = 10
 
 @dataclass(frozen=True)
 class _Quantity:
-    """A column or derived quantity of the ``real`` and the generated (``made``) events; ``whole`` if it has steps."""
+    """A column or derived quantity of the ``real`` and the generated (``made``) events; ``whole`` if it has steps.
+    ``levels`` are the names of the codes 1, 2, … of categories."""
 
     name: str
     real: Array
     made: Array
     whole: bool
+    levels: tuple[str, ...] = ()
+
+    def tick(self, value: float) -> str:
+        """What stands under a whole number."""
+        known = 1 <= value <= len(self.levels)
+        return self.levels[int(value) - 1] if known else "other" if self.levels else _number(value)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def columns(real: Sample, made: Sample) -> tuple[Figure, ...]:
 
 
 def _quantities(real: Sample, made: Sample) -> list[_Quantity]:
-    found = [_Quantity(name, real.values[:, j], made.values[:, j], real.discrete[j])
+    found = [_Quantity(name, real.values[:, j], made.values[:, j], real.discrete[j], real.levels.get(name, ()))
              for j, name in enumerate(real.names)]
     for name, values in real.derived.items():
         known = values[np.isfinite(values)]
@@ -120,7 +127,7 @@ def _column(file: str, one: _Quantity, weight: Array, made_weight: Array, sectio
     real, made = _shares(one.real, weight, edges), _shares(one.made, made_weight, edges)
     ticks: tuple[str, ...] = ()
     if one.whole and len(edges) <= MOST_TICKS + 1 and edges[1] - edges[0] == 1:
-        ticks = tuple(_number(value) for value in (edges[1:] - 0.5).tolist())
+        ticks = tuple(one.tick(value) for value in (edges[1:] - 0.5).tolist())
         edges = edges - edges[0] - 0.5
     x = Axis(one.name, "log" if logarithmic else "linear", float(edges[0]), float(edges[-1]), ticks)
     filled = np.concatenate([shares.bins[shares.bins > 0] for shares in (real, made)])

@@ -29,6 +29,7 @@ class Sample:
     ``names`` each; ``discrete`` marks codes and counts. ``weight`` (n,) holds no negative ones. ``derived`` are
     quantities (n,) that follow from the columns, by name; they may be NaN. ``label`` (n,) are positions in ``classes``,
     -1 for none of them. ``pixels`` (n, p) of images are what classifiers and neighbours judge by beside the values.
+    ``levels`` are the names of the codes 1, 2, … of columns that are categories, by the column's name.
     """
 
     values: Array
@@ -39,6 +40,7 @@ class Sample:
     label: Array | None = None
     classes: tuple[str, ...] = ()
     pixels: Array | None = None
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)

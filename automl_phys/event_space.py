@@ -201,10 +201,12 @@ class Space:
 
     def matched(self, real: Floats, made: Floats) -> Space:
         """Of images as pixels, the space in which a generator's variates ``made`` (n, h, w, c) give each pixel the
-        distribution that it has in ``real`` (m, h, w, c): no network learns quite how often a pixel is empty."""
-        learnt, found = (np.sort(one.reshape(len(one), -1), axis=0).astype(np.float64) for one in (real, made))
-        return replace(self, columns=tuple(column.moved(learnt[:, j], found[:, j])
-                                           for j, column in enumerate(self.columns)))
+        distribution that it has in ``real`` (m, pixels), each column rising: no network learns quite how often a pixel
+        is empty."""
+        found = np.sort(made.reshape(len(made), -1), axis=0)
+        return replace(self, columns=tuple(
+            column.moved(real[:, j].astype(np.float64), found[:, j].astype(np.float64))
+            for j, column in enumerate(self.columns)))
 
     def save(self, folder: Path) -> None:
         """Write it into a file of ``folder``, which is made."""

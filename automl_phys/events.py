@@ -89,7 +89,8 @@ def sample(rows: Rows, layout: Layout, derive: Mapping[str, str], made: Array | 
     given = {name: conditions[:, j] for j, name in enumerate(layout.given_names[:len(layout.given_numbers)])}
     whole = np.array([bool((column == np.round(column)).all()) for column in layout.events(rows).T], np.bool_)
     return Sample(events, weight, layout.names, tuple(bool(one) for one in whole),
-                  {**derived(events, layout, derive, conditions), **given}, label, classes)
+                  {**derived(events, layout, derive, conditions), **given}, label, classes,
+                  levels={name: layout.levels[name] for name in layout.names if name in layout.levels})
 
 
 def _label(rows: Rows, layout: Layout) -> tuple[Array | None, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -152,7 +153,7 @@ class Given:
     valid: Part
     space: Frame
 
-    def drawn(self, draw: Callable[[Array, int], Array]) -> Frame:
+    def closed(self, draw: Callable[[Array, int], Array]) -> Frame:
         """The frame of the events that a finished ``draw`` (as of :class:`Latent`) makes, see :meth:`matched`."""
         maps = self.space.maps
         if not maps.pixels:
@@ -166,8 +167,13 @@ class Given:
         maps = self.space.maps
         if not maps.pixels:
             return self.space
-        real = self.train.z[self._some(max(MATCHED, len(self.train.z)))]
-        return replace(self.space, maps=maps.matched(real, made))
+        return replace(self.space, maps=maps.matched(self._margins, made))
+
+    @cached_property
+    def _margins(self) -> Array:
+        """The variates of each pixel of training events, as often as weights say, rising: (m, pixels)."""
+        some = self.train.z[self._some(max(MATCHED, len(self.train.z)))]
+        return np.sort(some.reshape(len(some), -1), axis=0)
 
     def _some(self, count: int) -> Array:
         """Rows of training events, as often as their weights say."""

@@ -15,7 +15,8 @@ from automl_phys.trials import Ensemble
 
 
 def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> str:
-    """Write the scores of ``source`` to ``target``; gives the number of rows in words.
+    """Write the scores of ``source`` to ``target``; gives the number of rows in words, of series that of the windows
+    that were asked for.
 
     Raises CallError when the run is not finished, DataError when the data do not fit it, RunError when the disk
     refuses.
@@ -28,4 +29,4 @@ def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> 
     for note in rows.notes:
         show.say(note)
     task.write_scores(problem, rows, ensemble.predict(run_dir.path, winner, rows), winner.calibration, target)
-    return readable.rows(plan.facts, len(rows))
+    return readable.rows(plan.facts, getattr(rows, "asked", len(rows)))

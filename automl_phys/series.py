@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,20 @@ LAYOUT_VERSION = 1
 """Raised when the same inputs would be stored otherwise than before."""
 SHOWN = 12
 """Series that are listed one by one."""
+MOST_BEFORE = 400
+"""Windows since the training that are judged by what came, of all series together; one of each at least."""
 
 
 @dataclass(frozen=True)
 class NewWindows(Windows):
-    """One forecast for each series of new data, behind its last value. ``names`` are those of the series, ``notes`` say
-    what is worth knowing."""
+    """One forecast for each series of new data, behind its last value: the first ``asked`` windows. Those after them
+    lie between the end of the training and that value, at the distances of the test windows: what came of them is known
+    and tells how far off forecasts have been since. ``names`` are those of the series, ``notes`` say what is worth
+    knowing."""
 
     names: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    asked: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,8 @@ def fingerprint(data: SeriesData, forecast: Forecast, folder: Path, seed: int, s
 
 
 def read_new(problem: SeriesProblem, path: Path) -> NewWindows:
-    """One window behind the last value of each series in the file or glob ``path``.
+    """One window behind the last value of each series in the file or glob ``path``, and those before it since the
+    training's end.
 
     A series that the training knows goes on from its history: what the new data say of a time takes the place of what
     was known of it. Raises DataError with all mistakes.
@@ -126,8 +133,11 @@ def read_new(problem: SeriesProblem, path: Path) -> NewWindows:
     unknown = [one.name for one in made if one.name not in known]
     if unknown:
         notes.append(f"Not in the training, and forecast by what was learned from others: {names_of(unknown)}.")
-    return NewWindows(panel, np.arange(len(made), dtype=np.int32), until, until, schema.horizon, schema.season,
-                      tuple(one.name for one in made), tuple(notes[:SHOWN]))
+    numbers, origins = _since_training(problem, made, [known.get(one.name, 0) - 1 for one in made])
+    new = NewWindows(panel, np.append(np.arange(len(made), dtype=np.int32), numbers), np.append(until, origins), until,
+                     schema.horizon, schema.season, tuple(one.name for one in made), tuple(notes[:SHOWN]), len(made))
+    whole = np.isfinite(new.ahead(0)).all(axis=(1, 2))  # covariates may be missing where a series begins late
+    return replace(new, series=new.series[whole], origin=new.origin[whole])
 
 
 # ---------------------------------------------------------------- what is there
@@ -342,6 +352,25 @@ def _continued(problem: SeriesProblem, new: One, series: int) -> tuple[One, str]
     last = schema.calendar.labels(np.array([first + before - 1]))[0]
     note = f"{named(new.name)} goes on from the training's history, which is used up to {last}."
     return One(new.name, first, before + empty + new.length, target, ahead, past), note
+
+
+def _since_training(problem: SeriesProblem, made: Sequence[One], series: Sequence[int]
+                    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Windows by which forecasts since the end of the training can be judged, the places of their series in ``made``
+    and their origins: back from the last value in steps of the test's stride, the latest ones of each series that the
+    training knows as ``series``, -1 for none."""
+    schema, panel, until = problem.schema, problem.panel, problem.test.until
+    most = max(1, min(MOST_BEFORE, problem.most) // max(1, len(made)))
+    numbers: list[Sequence[int]] = []
+    origins: list[NDArray[np.int64]] = []
+    for number, (one, other) in enumerate(zip(made, series, strict=True)):
+        if other < 0:
+            continue
+        first = int(panel.position[panel.start[other]] + until[other]) - one.first
+        before = np.arange(one.length - schema.stride, max(first, CONTEXT) - 1, -schema.stride)[:most][::-1]
+        numbers.append([number] * len(before))
+        origins.append(before)
+    return np.array([*chain(*numbers)], np.int32), np.array([*chain(*origins)], np.int64)
 
 
 def _too_few_covariates(one: One, schema: Schema) -> list[Mistake]:

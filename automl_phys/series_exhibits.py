@@ -18,7 +18,7 @@ from automl_phys.contracts import Candidate
 from automl_phys.exhibits import Figure, Score, Table
 from automl_phys.peak import Peak, Tried
 from automl_phys.readable import estimate
-from automl_phys.series_calibration import Factors
+from automl_phys.series_calibration import Calibration, Errors, Factors
 from automl_phys.series_figures import Outlook
 from automl_phys.series_parts import decomposition
 from automl_phys.series_problem import LEVELS, MEDIAN, Floats, SeriesProblem, Windows
@@ -45,21 +45,23 @@ class Shown:
 def show(problem: SeriesProblem, winner: Candidate, judged: Mapping[str, Judged], scores: Sequence[Score],
          calibration: Mapping[str, Any], objective: str, seed: int) -> Shown:
     """Everything. ``judged`` are all candidates' forecasts of ``problem.test``, the winner's first and calibrated;
-    ``calibration`` holds the factors as plain data, and ``rho``."""
-    factors, rho = series_calibration.from_plain(calibration), float(calibration["rho"])
+    ``calibration`` is what the validation says, as plain data, and ``rho``."""
+    made, rho = series_calibration.from_plain(calibration), float(calibration["rho"])
+    known = made.errors(problem.test, winner.predictions["test"], problem.schema.stride)
+    factors = made.factors(problem.test, known)
     one = judged[winner.name]
     tests = Outlook(problem.test, one.quantiles, one.intervals)
-    future = outlook(winner, problem.future, factors) if len(problem.future) else None
-    steps = _steps(problem, winner, factors, one.lyapunov_steps)
+    future = outlook(winner, problem.future, made, known) if len(problem.future) else None
+    steps = _steps(problem, winner, made, known, one.lyapunov_steps)
     found, tried = _maxima(problem, tests, future, rho, seed)
     return Shown(sentences(problem, one, found),
                  tables(problem, scores, one, tests, future, factors, found, tried, objective),
                  figures(problem, winner, one, steps, tests, future))
 
 
-def outlook(model: Candidate, windows: Windows, factors: Factors) -> Outlook:
-    """A model's forecasts of windows, calibrated."""
-    raw = _forecasts(model, windows)
+def outlook(model: Candidate, windows: Windows, calibration: Calibration, known: Errors) -> Outlook:
+    """A model's forecasts of windows, calibrated by the validation and the errors known before each."""
+    raw, factors = _forecasts(model, windows), calibration.factors(windows, known)
     return Outlook(windows, factors.quantiles(raw), {asked: factors.interval(raw, asked) for asked in factors.asked})
 
 
@@ -122,12 +124,13 @@ def _maxima(problem: SeriesProblem, tests: Outlook, future: Outlook | None, rho:
     return found, tried
 
 
-def _steps(problem: SeriesProblem, winner: Candidate, factors: Factors, lyapunov_steps: float) -> Judged:
+def _steps(problem: SeriesProblem, winner: Candidate, calibration: Calibration, known: Errors, lyapunov_steps: float
+           ) -> Judged:
     windows = problem.test_steps
     count = len(windows)
     if count > MOST_STEPS:
         windows = windows.take(np.round(np.linspace(0, count - 1, MOST_STEPS)).astype(int))
-    made = outlook(winner, windows, factors)
+    made = outlook(winner, windows, calibration, known)
     return replace(series_scores.judge(windows, made.quantiles, lyapunov_steps), intervals=made.intervals)
 
 

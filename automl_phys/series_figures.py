@@ -240,7 +240,7 @@ def coverage(judged: Judged) -> Figure:
                   Axis("Share of what came that is inside", low=0, high=1.02),
                   (Series("ideal", "line", (0.0, 1.0), (0.0, 1.0), muted=True), points),
                   caption="Above the diagonal: intervals are wider than they need be; below: too narrow. They are "
-                          "calibrated on windows before the test section. Errors: 68 %, jackknife over test windows.",
+                          "calibrated on what came before each origin. Errors: 68 %, jackknife over test windows.",
                   section=INTERVALS)
 
 

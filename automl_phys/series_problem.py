@@ -286,14 +286,14 @@ class SeriesProblem:
         ``until`` on."""
         until = self._cuts[1] if self.joined else self._cuts[0]
         part = self._windows(until)
-        return part.every(self._most)
+        return part.every(self.most)
 
     @cached_property
     def valid(self) -> Windows:
         if self.joined:
             return self.train
         first, end = self._cuts
-        return self._windows(first)._between(first, end, self._most)
+        return self._windows(first)._between(first, end, self.most)
 
     @cached_property
     def test(self) -> Windows:
@@ -308,7 +308,7 @@ class SeriesProblem:
     def test_steps(self) -> Windows:
         """A window at every step from the first test origin on: forecasts one step apart."""
         end = self._cuts[1]
-        return self._windows(end)._between(end, self._panel.length, self._most)
+        return self._windows(end)._between(end, self._panel.length, self.most)
 
     @cached_property
     def future(self) -> Windows:
@@ -347,7 +347,8 @@ class SeriesProblem:
         return first, end
 
     @property
-    def _most(self) -> int:
+    def most(self) -> int:
+        """Windows that are predicted at once, at most."""
         numbers = self.schema.horizon * len(self.schema.target) * len(LEVELS)
         return max(1, min(JUDGED_WINDOWS, JUDGED_NUMBERS // numbers))
 

@@ -116,13 +116,13 @@ def intervals(problem: SeriesProblem, judged: Judged, factors: Factors) -> Table
         for j, name in enumerate(problem.schema.target[:MOST_ROWS]):
             asked = (f"coverage@{coverage:g}", f"interval_width@{coverage:g}")
             held, wide = series_scores.estimates(asked, judged.only(j)).values()
-            stretched = factors.asked[coverage][j] * factors.spread[:, j]
+            stretched = factors.asked[coverage][:, j, None] * factors.spread[:, j]
             rows.append((f"{100 * coverage:g} %", name, percent(held), told(wide),
                          float(f"{float(stretched.mean()):.3g}")))
     return Table("Prediction intervals", ("Nominal", "Target", "Observed", "Mean width", "Stretched by"), tuple(rows),
-                 "Observed in the test windows, which calibration has not seen. Stretched by: mean factor on the "
-                 "model's own intervals, from windows that the models predicting them were not fitted on (split "
-                 "conformal).")
+                 "Observed in the test windows; calibration has seen nothing of each. Stretched by: mean factor on "
+                 "the model's own intervals, from errors in the validation and, taking their place, of forecasts since "
+                 "the training that had come before the origin (split conformal, with a sliding window).")
 
 
 def forecast(problem: SeriesProblem, future: Outlook, series: int, target: int) -> Table | None:

@@ -74,6 +74,13 @@ def test_whole_numbers_have_a_bin_each_and_all_values_are_shown():
     assert set(steps) == {round(steps[0])}
 
 
+def test_categories_stand_under_their_bins_by_name():
+    codes = np.random.default_rng(0).integers(1, 4, (300, 1))
+    codes[0] = 0
+    real = sample(codes, discrete=(True,), levels={"x0": ("qcd", "w", "top")})
+    assert closure_figures.columns(real, real)[0].x.categories == ("other", "qcd", "w", "top")
+
+
 def test_crowded_columns_are_on_a_logarithmic_axis_with_points_in_the_middle_of_bins():
     rng = np.random.default_rng(0)
     one, other = (np.exp(rng.normal(0, 2, size=(3000, 1))) for _ in range(2))

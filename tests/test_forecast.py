@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.csv
 import pytest
 
-from automl_phys import registry
+from automl_phys import registry, series_calibration, series_exhibits
 from automl_phys.contracts import Candidate
 from automl_phys.exhibits import Evaluation
-from automl_phys.series_problem import SeriesProblem
+from automl_phys.series_problem import MEDIAN, SeriesProblem
 from automl_phys.tasks import forecast
 from automl_phys.trials import Job
 
@@ -117,12 +117,54 @@ def test_windows_of_the_problem_are_written_with_what_came(problem: SeriesProble
 def test_new_data_are_gone_on_from(problem: SeriesProblem, evaluated: Any, tmp_path: Path) -> None:
     _, calibration, best = evaluated
     rows = forecast.read_new(problem, write(tmp_path / "new.csv", 30, 180, seed=1))
-    assert len(rows) == 2
+    assert rows.asked == 2
     forecast.write_scores(problem, rows, best.predict(rows), calibration, tmp_path / "p.csv")
     table = pyarrow.csv.read_csv(tmp_path / "p.csv")
     assert table["t"].to_pylist() == [*range(210, 216)] * 2
     assert table["origin"].to_pylist() == [209] * 12
     assert "x_true" not in table.column_names and "x_low95" in table.column_names
+
+
+def written(problem: SeriesProblem, best: Any, calibration: Any, rows: Any, path: Path) -> dict[str, Any]:
+    """What is written for windows, by column."""
+    forecast.write_scores(problem, rows, best.predict(rows), calibration, path)
+    table = pyarrow.csv.read_csv(path)
+    return {name: table[name].to_numpy() for name in table.column_names if name not in ("name", "origin", "t", "step")}
+
+
+def test_new_data_that_end_with_the_training_get_the_intervals_that_the_report_shows(
+        problem: SeriesProblem, evaluated: Any, tmp_path: Path) -> None:
+    _, calibration, best = evaluated
+    lines = write(tmp_path / "s.csv").read_text().splitlines()  # as the training's
+    (tmp_path / "new.csv").write_text("\n".join([lines[0], *(one for one in lines[1:] if int(one.split(",")[0]) > 175)]))
+    found = written(problem, best, calibration, forecast.read_new(problem, tmp_path / "new.csv"), tmp_path / "p.csv")
+    made = series_calibration.from_plain(calibration)
+    known = made.errors(problem.test, best.predict(problem.test), HORIZON)
+    winner = Candidate("ets", "winner", {}, best.predict, predict_with_all=best.predict)
+    future = series_exhibits.outlook(winner, problem.future, made, known)
+    for j, name in enumerate(("x", "y")):
+        assert found[f"{name}_predicted"] == pytest.approx(future.quantiles[..., j, MEDIAN].reshape(-1))
+        assert found[f"{name}_low95"] == pytest.approx(future.intervals[0.95][..., j, 0].reshape(-1))
+        assert found[f"{name}_high50"] == pytest.approx(future.intervals[0.5][..., j, 1].reshape(-1))
+
+
+def test_intervals_learn_from_new_data_in_which_errors_are_larger(problem: SeriesProblem, evaluated: Any, tmp_path: Path
+                                                                  ) -> None:
+    _, calibration, best = evaluated
+    rng = np.random.default_rng(1)
+    wild = [f"{180 + t},{name},{100 + rng.normal(0, 30):.3f},{5 + rng.normal(0, 0.2):.3f}"
+            for name in ("a", "b") for t in range(60)]
+    (tmp_path / "new.csv").write_text("\n".join(["t,name,x,y", *wild]))
+    rows = forecast.read_new(problem, tmp_path / "new.csv")
+    found = written(problem, best, calibration, rows, tmp_path / "p.csv")
+    blind = written(problem, best, calibration, rows.take(slice(2)), tmp_path / "p.csv")
+    assert len(found["x_predicted"]) == len(blind["x_predicted"]) == 2 * HORIZON
+    assert (found["x_predicted"] == blind["x_predicted"]).all()
+    wider = (found["x_high95"] - found["x_low95"]) / (blind["x_high95"] - blind["x_low95"])
+    assert (wider > 3).all()
+    wide = (found["y_high95"] - found["y_low95"]) / (blind["y_high95"] - blind["y_low95"])
+    assert (wide < 3).all()  # the other target's errors are its own
+    assert (np.maximum(found["x_predicted"], 0) <= found["x_high95"]).all()
 
 
 def test_a_chaotic_system_gets_a_valid_time(tmp_path: Path) -> None:

@@ -268,7 +268,9 @@ def test_new_data_go_on_from_the_history_that_is_known(tmp_path: Path) -> None:
     problem = prepare(tmp_path)
     new = series.read_new(problem, write(tmp_path / "new.csv", {"month": months(3, "2005-01"), "y": [5.0, 6.0, 7.0]}))
     np.testing.assert_array_equal(new.past(5)[0, :, 0], [*wave(60)[-2:], 5.0, 6.0, 7.0])
-    assert new.origin.tolist() == [63]
+    assert new.origin.tolist() == [63, 55, 59]  # asked for, and since the training's end, whose outcomes are known
+    assert new.asked == 1
+    np.testing.assert_array_equal(new.target[2, :, 0], [wave(60)[-1], 5.0, 6.0, 7.0])
     assert "goes on from the training's history" in new.notes[0] and "2004-12" in new.notes[0]
     again = series.read_new(problem, write(tmp_path / "new.csv", {"month": months(3, "2004-12"), "y": [5.0, 6.0, 7.0]}))
     np.testing.assert_array_equal(again.past(4)[0, :, 0], [wave(60)[-2], 5.0, 6.0, 7.0])
@@ -282,7 +284,8 @@ def test_a_gap_between_history_and_new_data_is_a_gap(tmp_path: Path) -> None:
     assert [m.code for m in raised.value.mistakes] == ["gap"]
     assert "2005-01" in raised.value.mistakes[0].text
     filled = series.read_new(prepare(tmp_path, data(missing="linear")), new)
-    assert filled.origin.tolist() == [65]
+    assert filled.origin[:filled.asked].tolist() == [65]
+    np.testing.assert_array_equal(filled.target[-1, :, 0], [np.nan, 5.0, 6.0, 7.0])  # a gap is no error
 
 
 def test_new_series_are_taken_as_they_come(tmp_path: Path) -> None:
@@ -291,7 +294,8 @@ def test_new_series_are_taken_as_they_come(tmp_path: Path) -> None:
     new = series.read_new(problem, write(tmp_path / "new.csv", {
         "month": [*months(20), *months(2, "2005-01")], "name": ["c"] * 20 + ["b"] * 2, "y": [*wave(20, 5), 1.0, 2.0]}))
     assert new.names == ("c", "b")
-    assert new.codes.tolist() == [0, 2]
+    assert new.codes.tolist() == [0, 2, 2, 2]
+    assert new.asked == 2 and new.series.tolist() == [0, 1, 1, 1]  # what is not in the training has no end of it
     assert any("Not in the training" in note and "'c'" in note for note in new.notes)
 
 

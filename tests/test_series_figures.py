@@ -46,10 +46,11 @@ def shown(problem):
         return fake.walk(windows, 0.4)
 
     valid = forecast(problem.valid)
-    factors = series_calibration.fit(problem.valid, valid, None, COVERAGES)
-    calibration = {**factors.to_plain(), "rho": peak.correlation(problem.valid.target, valid)}
+    made = series_calibration.fit(problem.valid, valid, None, COVERAGES)
+    calibration = {**made.to_plain(), "rho": peak.correlation(problem.valid.target, valid)}
     lyapunov = problem.schema.settings["lyapunov_time"] / problem.schema.calendar.count
     raw = forecast(problem.test)
+    factors = made.along(problem.test, raw, problem.schema.stride)
     judged = {
         "walk": replace(series_scores.judge(problem.test, factors.quantiles(raw), lyapunov),
                         intervals={coverage: factors.interval(raw, coverage) for coverage in COVERAGES}),

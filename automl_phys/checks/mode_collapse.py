@@ -25,7 +25,8 @@ def check(seen: Seen) -> tuple[Outcome, str]:
     floor = metrics["coverage/floor"]
     winner, *others = seen.evaluation.scores
     collapsed = [_told(score.name, score.metrics["coverage"], floor) for score in others
-                 if score.role == "member" and _less(score.metrics["coverage"], floor)]
+                 if score.role == "member" and score.metrics != winner.metrics  # the winner leads its family
+                 and _less(score.metrics["coverage"], floor)]
     if narrow := _narrow(seen):
         collapsed.append(narrow)
     if _less(winner.metrics["coverage"], floor):

@@ -119,4 +119,4 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     layer = Denoiser(values["units"], values["layers"], values["dropout"], job.seed % 2**31, name="denoiser")
     diffusion = Diffusion(keras.Model(inputs, layer(*inputs)), values["steps"])
     course = latent_networks.train(diffusion.network, diffusion.draw, given, values, job, watch)
-    return generating.Generator(given.drawn(diffusion.draw), diffusion, course.best_epoch, course.history)
+    return generating.Generator(given.closed(diffusion.draw), diffusion, course.best_epoch, course.history)

@@ -110,7 +110,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
 
     course = adversarial.train(generator, critic, given.train, given.valid, game, job.seed,
                                lambda epoch, sync: looks(epoch, gan.draw, sync))
-    return generating.Generator(given.drawn(gan.draw), gan, course.best_epoch, course.history, (_played(course),))
+    return generating.Generator(given.closed(gan.draw), gan, course.best_epoch, course.history, (_played(course),))
 
 
 def _networks(values: dict[str, Any], given: Given) -> tuple[Any, Any]:

@@ -124,7 +124,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     vae = Vae(keras.Model(inputs, layer(*inputs)))
     course = latent_networks.train(vae.network, vae.draw, given, values, job, watch)
     walk = _walk(vae, given, job.seed)
-    return generating.Generator(given.drawn(vae.draw), vae, course.best_epoch, course.history, walk)
+    return generating.Generator(given.closed(vae.draw), vae, course.best_epoch, course.history, walk)
 
 
 def _walk(vae: Vae, given: Given, seed: int) -> tuple[Figure, ...]:

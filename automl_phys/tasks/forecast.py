@@ -100,7 +100,8 @@ def load(folder: Path) -> SeriesProblem:
 
 
 def read_new(problem: SeriesProblem, source: Path) -> NewWindows:
-    """What to forecast from: the series of a file, behind the history that is known of them. Raises DataError."""
+    """What to forecast from: the series of a file, behind the history that is known of them, and windows since the
+    training whose outcomes are known, which calibrate. Raises DataError."""
     from automl_phys import series
 
     return series.read_new(problem, source)
@@ -118,7 +119,8 @@ def score(objective: str, part: Windows, predictions: Array) -> float:
 
 def calibrate(problem: SeriesProblem, part: Windows, predictions: Array,
               predict: Callable[[Windows], Array] | None = None) -> Mapping[str, Any]:
-    """By how much quantiles are to be stretched, and how errors at neighbouring steps go together (``rho``).
+    """What the validation says of how quantiles are to be stretched, and how errors at neighbouring steps go together
+    (``rho``).
 
     ``predict`` is the winner as it will be used, fitted again on these very windows.
     """
@@ -129,8 +131,8 @@ def calibrate(problem: SeriesProblem, part: Windows, predictions: Array,
     held_out = np.asarray(predictions, np.float64)
     stated = None if predict is None else np.asarray(predict(part), np.float64)
     rho = peak.correlation(part.target, held_out)
-    factors = series_calibration.fit(part, held_out, stated, problem.schema.settings["coverage"], rho)
-    return {**factors.to_plain(), "rho": rho}
+    made = series_calibration.fit(part, held_out, stated, problem.schema.settings["coverage"], rho)
+    return {**made.to_plain(), "rho": rho}
 
 
 def evaluate(problem: SeriesProblem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
@@ -157,7 +159,8 @@ def evaluate(problem: SeriesProblem, candidates: Sequence[Candidate], objective:
 
 
 def _judged(problem: SeriesProblem, part: Windows, predictions: Array, calibration: Mapping[str, Any] | None) -> Judged:
-    """Forecasts held against what came; those of the winner calibrated."""
+    """Forecasts held against what came; those of the winner calibrated, each by the validation and what came before
+    it."""
     from dataclasses import replace
 
     from automl_phys import series_calibration, series_scores
@@ -165,7 +168,7 @@ def _judged(problem: SeriesProblem, part: Windows, predictions: Array, calibrati
     lyapunov = problem.schema.settings["lyapunov_time"] / problem.schema.calendar.count
     if not calibration:
         return series_scores.judge(part, predictions, lyapunov)
-    factors = series_calibration.from_plain(calibration)
+    factors = series_calibration.from_plain(calibration).along(part, predictions, problem.schema.stride)
     made = series_scores.judge(part, factors.quantiles(predictions), lyapunov)
     return replace(made, intervals={coverage: factors.interval(predictions, coverage) for coverage in factors.asked})
 
@@ -175,8 +178,8 @@ def write_scores(
 ) -> None:
     """Write a row for each step of each forecast: its series, ``origin`` (the last time that was known), time and
     ``step`` ahead, and of each target ``_predicted`` and ``_low68``, ``_high68`` … for each coverage, in the format of
-    the file's ending. ``_true`` stands beside them for windows of the problem itself. Raises RunError when the disk
-    refuses.
+    the file's ending. ``_true`` stands beside them for windows of the problem itself; of new data only what is asked
+    for is written, and all windows calibrate. Raises RunError when the disk refuses.
     """
     import numpy as np
     import pyarrow as pa
@@ -186,24 +189,25 @@ def write_scores(
     from automl_phys.series_problem import MEDIAN
 
     schema, horizon = problem.schema, rows.horizon
-    position = rows.panel.position[rows.panel.start[rows.series]] + rows.origin
-    steps = (position[:, None] + np.arange(horizon)).reshape(-1)
+    factors = series_calibration.from_plain(calibration).along(rows, predictions, schema.stride)
+    asked = slice(rows.asked if isinstance(rows, NewWindows) else len(rows))
+    quantiles = factors.quantiles(predictions)[asked]
+    intervals = {coverage: factors.interval(predictions, coverage)[asked] for coverage in factors.asked}
+    names = rows.names if isinstance(rows, NewWindows) else schema.names
+    rows = rows.take(asked)
+    position = series_calibration.times(rows)
     columns: dict[str, Any] = {}
     if schema.series:
-        names = [*schema.names] if not isinstance(rows, NewWindows) else [*rows.names]
         columns[schema.series] = pa.array([names[i] for i in np.repeat(rows.series, horizon)], pa.string())
     columns |= {"origin": schema.calendar.column(np.repeat(position - 1, horizon)),
-                schema.time: schema.calendar.column(steps),
+                schema.time: schema.calendar.column((position[:, None] + np.arange(horizon)).reshape(-1)),
                 "step": pa.array(np.tile(np.arange(1, horizon + 1, dtype=np.int32), len(rows)))}
-    factors = series_calibration.from_plain(calibration)
-    quantiles = factors.quantiles(predictions)
     for j, name in enumerate(schema.target):
         if not isinstance(rows, NewWindows):
             columns[f"{name}_true"] = pa.array(rows.target[..., j].reshape(-1))
         columns[f"{name}_predicted"] = pa.array(quantiles[..., j, MEDIAN].reshape(-1))
-        for coverage in factors.asked:
-            ends = factors.interval(predictions, coverage)[:, :, j]
+        for coverage, ends in intervals.items():
             percent = f"{100 * coverage:g}"
-            columns |= {f"{name}_low{percent}": pa.array(ends[..., 0].reshape(-1)),
-                        f"{name}_high{percent}": pa.array(ends[..., 1].reshape(-1))}
+            columns |= {f"{name}_low{percent}": pa.array(ends[:, :, j, 0].reshape(-1)),
+                        f"{name}_high{percent}": pa.array(ends[:, :, j, 1].reshape(-1))}
     table_file.write(pa.table(columns), target)
