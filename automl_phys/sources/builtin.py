@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SUFFIXES = ()
 INSIDE = ""
 
-NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "dijets", "iris", "jet_images", "jets",
-         "lorenz", "sunspots_yearly", "two_moons", "wine")
+NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "dijets", "iris", "jet_images",
+         "jets", "lorenz", "sunspots_yearly", "two_moons", "wine")
 
 SHIPPED = Path(__file__).parent.parent / "data"
 TABLES = {name: SHIPPED / f"{name}.parquet" for name in ("dijets", "jets")}
