@@ -44,7 +44,8 @@ def packed(values: NDArray[Any]) -> NDArray[Any]:
     if (values == np.round(values)).all() and values.min() >= 0:
         return values.astype(np.uint16)
     mantissa, exponent = np.frexp(values.astype(np.float64))
-    return np.ldexp(np.round(mantissa * 2**BITS) / 2**BITS, exponent).astype(np.float32)
+    rounded: NDArray[Any] = np.ldexp(np.round(mantissa * 2**BITS) / 2**BITS, exponent).astype(np.float32)
+    return rounded
 
 
 if __name__ == "__main__":
