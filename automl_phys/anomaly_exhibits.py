@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from automl_phys.values import Array
 
 STAND_IN_SEED = anomaly_problem.STAND_IN_SEED + 1
-"""Copies of test events are corrupted in other ways than those of validation events."""
+"""Stand-ins made of test events are drawn otherwise than those made of validation events."""
 FEWEST = 2
 """Anomalies, and normal events, of the test without which there are no metrics with truth."""
 EVERY = "test events"
@@ -68,7 +68,8 @@ def evaluate(problem: AnomalyProblem, candidates: Sequence[Candidate], objective
     flag = Flag(float(settings["background_efficiency"]), float(calibration["threshold"]),
                 int(calibration.get("normal", 0)),
                 anomaly_scores.flagged(truth, own, test.weight, float(calibration["threshold"])))
-    chosen = anomaly_tables.choice(str(settings["choose_by"]), problem.method, objective)
+    chosen = anomaly_tables.choice(str(settings["choose_by"]), problem.method, objective,
+                                   stand_ins.WORDS[problem.stand_in_kind])
     tables: list[Table] = [anomaly_tables.ranked(scores, objective, chosen)]
     figures: list[Figure] = [anomaly_figures.scores(truth, own, test.weight, flag.threshold, flag.efficiency)]
     more: dict[str, Estimate] = {}
@@ -120,7 +121,7 @@ def _objective(problem: AnomalyProblem, candidates: Sequence[Candidate], judged:
                 for one in candidates}
     places = np.flatnonzero(test.target == 0)
     normal = test.take(places)
-    copies = stand_ins.corrupted(normal, STAND_IN_SEED)
+    copies = problem.stand_ins(normal, STAND_IN_SEED)
     target = np.repeat([0, 1], [len(normal), len(copies)])
     weight = np.concatenate([normal.weight, copies.weight])
     told = {one.name: np.concatenate([np.asarray(one.predictions["test"])[places], _predict(one, copies)])

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from automl_phys import resampling, stand_ins, table_anomalies, table_problem
 from automl_phys.contracts import Facts
-from automl_phys.table_problem import Pick, Rows, TableProblem
+from automl_phys.table_problem import NewRows, Pick, Rows, TableProblem
 from automl_phys.values import Part
 
 STAND_IN_SEED = 8
-"""Corrupted copies are the same for all trials, whatever the seed of the run."""
+"""Stand-ins are the same for all trials, whatever the seed of the run."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class AnomalyRows(Rows):
     def labelled(self, target: NDArray[np.int32]) -> AnomalyRows:
         """The same rows with another target (n,)."""
         return replace(self, target=target)
+
+
+@dataclass(frozen=True)
+class NewAnomalyRows(NewRows, AnomalyRows):
+    """Rows of new data, with the mass where it is there."""
 
 
 def of_rows(rows: Rows, mass: NDArray[np.float32] | None, region: NDArray[np.bool_] | None) -> AnomalyRows:
@@ -99,8 +104,8 @@ def within(found: Facts, settings: Mapping[str, Any]) -> list[float]:
 class AnomalyProblem(TableProblem):
     """Satisfies ``contracts.Problem``. ``schema.settings`` holds ``method`` (one-class, unlabelled or
     weakly-supervised), ``mass`` (the column, empty for none), ``normal``, ``truth`` and ``signal_region`` (the
-    expressions, empty for none), ``background_efficiency``, ``choose_by`` (stand-ins or truth), ``injections`` and
-    ``draws`` (see :meth:`resamples`). ``left`` are the rows of ``spare``."""
+    expressions, empty for none), ``background_efficiency``, ``choose_by`` (stand-ins or truth), ``stand_ins`` (auto,
+    rare or corrupted), ``injections`` and ``draws`` (see :meth:`resamples`). ``left`` are the rows of ``spare``."""
 
     left: Pick = field(default_factory=lambda: slice(0, 0))
 
@@ -127,7 +132,7 @@ class AnomalyProblem(TableProblem):
     def valid(self) -> AnomalyRows:
         """What trials are judged on: held-out events (target 0), and as anomalies (target 1) what the search may see.
 
-        These are corrupted copies of the held-out events; in the weakly supervised setting the held-out events of the
+        These are stand-ins made of the held-out events; in the weakly supervised setting the held-out events of the
         signal region, 0 being those of the sidebands; with ``choose_by: truth`` true anomalies.
         """
         rows = self._rows("valid")
@@ -135,7 +140,7 @@ class AnomalyProblem(TableProblem):
             return rows.labelled(self.truth("valid"))
         if self.method == "weakly-supervised" and rows.region is not None:
             return rows.labelled(rows.region.astype(np.int32))
-        return joined(rows, stand_ins.corrupted(rows, STAND_IN_SEED))
+        return joined(rows, self.stand_ins(rows, STAND_IN_SEED))
 
     @cached_property
     def test(self) -> AnomalyRows:
@@ -146,6 +151,22 @@ class AnomalyProblem(TableProblem):
     def spare(self) -> AnomalyRows:
         """Rows that are neither fitted on nor tested, with the truth as target: for what comes after the choice."""
         return self._at(self.left).labelled(self._target[self.left])
+
+    @property
+    def stand_in_kind(self) -> stand_ins.Kind:
+        """What stands in for anomalies: as the recipe says, else rare populations, for images corrupted copies."""
+        said: Any = self.schema.settings["stand_ins"]
+        kind: stand_ins.Kind = said if said != "auto" else "corrupted" if self.schema.image else "rare"
+        return kind
+
+    def stand_ins(self, rows: AnomalyRows, seed: int) -> AnomalyRows:
+        """Stand-ins for anomalies made of rows of normal events, with target 1."""
+        return stand_ins.of(self.stand_in_kind, rows, seed)
+
+    def whole(self) -> AnomalyProblem:
+        """The rows of train and valid together, as train and again as valid; the same test."""
+        known = super().whole()
+        return AnomalyProblem(known.folder, known.stored, known.picks, known.variation, self.left)
 
     def truth(self, part: Part) -> NDArray[np.int32]:
         """1 for each anomaly of a part's rows (n,), 0 else. Of no business to a search."""

@@ -98,8 +98,12 @@ class Anomaly(Section):
     mass: Column | Missing = None
     """The mass in which the resonance is sought. Default: the one column of 'signal_region'."""
     choose_by: Literal["stand-ins", "truth"] = "stand-ins"
-    """What models are compared on. stand-ins: corrupted copies of normal events, or the events of the signal region, so
-    that no anomaly is seen. truth: a part of the true anomalies, which the report then says."""
+    """What models are compared on. stand-ins: events that stand in for anomalies, see 'stand_ins', or the events of the
+    signal region, so that no anomaly is seen. truth: a part of the true anomalies, which the report then says."""
+    stand_ins: Literal["auto", "rare", "corrupted"] = "auto"
+    """What stands in for anomalies, made of held-out events. rare: real events, drawn again so that they lie elsewhere
+    than most do, in some direction. corrupted: copies with columns of another event or noise, or mixed of two. auto:
+    rare, for images corrupted."""
     inject: Share | Missing = None
     """Share of the training and validation events that are anomalies, by the truth: others are kept out of the fit. 0
     for background alone. Not in the one-class setting."""

@@ -38,8 +38,8 @@ CLAIM = 3.0
 
 # ---------------------------------------------------------------- what was chosen, and by what
 
-def choice(choose_by: str, method: str, objective: str) -> str:
-    """What detectors were compared by in the search; one sentence."""
+def choice(choose_by: str, method: str, objective: str, stand_ins: str) -> str:
+    """What detectors were compared by in the search; one sentence. ``stand_ins`` is what stood in for anomalies."""
     if choose_by == "truth":
         return (f"Chosen by {_lower(measures.label(objective))} on true anomalies among the validation events, as the "
                 "recipe asks: the search has seen those.")
@@ -48,7 +48,7 @@ def choice(choose_by: str, method: str, objective: str) -> str:
                 "seen by the search.")
     seen = "no true anomaly was seen by the search" if method == "one-class" else \
         "which events are anomalies was not seen by the search"
-    return f"Chosen by corrupted copies of held-out events, which stand in for anomalies; {seen}."
+    return f"Chosen by {stand_ins}, which stand in for anomalies; {seen}."
 
 
 def ranked(scores: Sequence[Score], objective: str, chosen: str) -> Table:

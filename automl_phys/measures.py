@@ -221,7 +221,8 @@ OF_EVENTS: dict[str, Measure] = {m.name: m for m in (
 
 OF_ANOMALIES: dict[str, Measure] = {m.name: m for m in (
     Measure("stand_in_auc", "ROC AUC against stand-ins", "maximize",
-            "area under TPR(FPR), stand-ins for anomalies against held-out normal events: corrupted copies of these, "
+            "area under TPR(FPR), stand-ins for anomalies against held-out normal events: rare "
+            "populations or corrupted copies of these, "
             "or, weakly supervised, events of the signal region against those of the sidebands"),
     OF_CLASSIFIERS["roc_auc"], OF_CLASSIFIERS["average_precision"], OF_CLASSIFIERS["max_sic"],
     replace(OF_CLASSIFIERS["rejection@"], points=("0.1", "0.3", "0.5")),

@@ -1,34 +1,85 @@
-"""Corrupted copies of events, which stand in for anomalies while models are chosen.
+"""Events that stand in for anomalies while models are chosen, before any true anomaly is seen.
 
-Takes rows of normal events and a seed; gives as many rows, target 1, each corrupted in one of three ways, in equal
-shares. What looks odd to a detector of anomalies for no other reason than that its columns don't belong together, lie
-too far out, or between what there is, should look odd before any true anomaly is seen.
+Takes rows of normal events and a seed; gives as many rows, target 1, of one of two kinds.
 
-- *swapped*: a third of the columns are another event's, which breaks what correlates
-- *shifted*: a third of the columns, one at least, are moved by Gaussian noise of a size between ``LEAST_SHIFT`` and
+*Rare populations* are real events, drawn again so that each of many populations lies elsewhere than normal events do:
+in a random direction u among the leading principal axes, along which places c are in units of their widths, events are
+drawn with weights exp(3 u·c). Real events keep what holds between columns (τ2 ≤ τ1), as those of new physics do. Copies
+that are made break it, and then the detector wins that knows best what never happens anyway: on dijets and jets the
+order of detectors by such copies is the reverse of that by true anomalies, by rare populations it is nearly the same.
+
+*Corrupted copies* are of three kinds, in equal shares; an anomaly may be something that a normal event cannot be, as
+with images, whose pixels are bound to nothing, and there they order detectors as true anomalies do.
+
+- swapped: a third of the columns are another event's, which breaks what correlates
+- shifted: a third of the columns, one at least, are moved by Gaussian noise of a size between ``LEAST_SHIFT`` and
   ``MOST_SHIFT`` robust widths, even in its logarithm; a category is another event's
-- *between*: the mean of two events; a category is that of either
+- mixed: two events' distances from the median are added and divided by √2, so that means and widths remain; a category
+  is that of either. Of two images it is the mean.
 
-Of an image the columns are squares of its pixels. Whole numbers remain whole. Nothing is learnt but each column's
-robust width, half of the central 68 %, of the rows given. Pure numpy.
+Of an image the columns are squares of its pixels. Whole numbers remain whole. Nothing is learnt but of the rows given.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl_phys import detecting, principal_axes
+
 if TYPE_CHECKING:
     from automl_phys.anomaly_problem import AnomalyRows
 
+Kind: TypeAlias = Literal["rare", "corrupted"]
+WORDS: dict[Kind, str] = {"rare": "rare populations of held-out events",
+                          "corrupted": "corrupted copies of held-out events"}
+"""What they are called in reports."""
+
+POPULATIONS = 200
+TILT = 3.0
+"""Over it a population's mean is so many widths away, if places along the axes are Gaussian."""
+HELD = 0.95
+"""Share of the variance that the leading principal axes hold."""
 SHARE = 1 / 3
 """Of the columns, or of the sides of an image's square, what is corrupted."""
 LEAST_SHIFT, MOST_SHIFT = 0.5, 5.0
 MOST_ROWS = 50_000
 MOST_FOR_WIDTHS = 100_000
+
+
+def of(kind: Kind, rows: AnomalyRows, seed: int) -> AnomalyRows:
+    """Stand-ins of a kind for ``rows``, ``MOST_ROWS`` at most, with target 1. Mass, region and weight are those of the
+    event that is copied. Raises ValueError for less than two rows."""
+    return rare(rows, seed) if kind == "rare" else corrupted(rows, seed)
+
+
+def rare(rows: AnomalyRows, seed: int) -> AnomalyRows:
+    """Events of ``rows`` that make up rare populations, one population after the other, with target 1; an event may be
+    there more than once. Raises ValueError for less than two rows."""
+    if len(rows) < 2:
+        raise ValueError("rare populations take two rows at least")
+    rows = rows.take(slice(None, None, -(-len(rows) // MOST_ROWS)))
+    weight = rows.fit_weight.astype(np.float64)
+    columns = detecting.Frame.of(rows, "normal", 0)(rows).astype(np.float64)
+    middle, axes, variance = principal_axes.of(columns, weight)
+    count = min(int(np.searchsorted(np.cumsum(variance), HELD * variance.sum())) + 1, len(variance))
+    places = (columns - middle) @ axes[:count].T / np.sqrt(np.maximum(variance[:count], 1e-12))
+    rng = np.random.default_rng(seed)
+    directions = rng.standard_normal((min(POPULATIONS, len(rows)), count))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    drawn = []
+    for direction, some in zip(directions, np.array_split(np.arange(len(rows)), len(directions)), strict=True):
+        along = TILT * (places @ direction)
+        chance = (weight + 1e-12 * weight.sum()) * np.exp(along - along.max())
+        drawn.append(rng.choice(len(rows), len(some), p=chance / chance.sum()))
+    copies = rows.take(np.concatenate(drawn))
+    # drawn by weight, they count alike
+    alike = np.full(len(copies), weight.mean(), np.float32)
+    return replace(copies, target=np.ones(len(copies), np.int32), weight=alike,
+                   unsigned=None if copies.unsigned is None else alike)
 
 
 def corrupted(rows: AnomalyRows, seed: int) -> AnomalyRows:
@@ -51,12 +102,13 @@ def corrupted(rows: AnomalyRows, seed: int) -> AnomalyRows:
     noise = rng.standard_normal(numbers.shape) * _sizes(len(copies), rng)[:, None] * widths
     whole = (copies.numbers[:MOST_FOR_WIDTHS] == np.round(copies.numbers[:MOST_FOR_WIDTHS])).all(0)
     other, other_categories = copies.numbers[partner], copies.categories[partner]
-    swapped, shifted, between = (kind == k for k in range(3))
+    swapped, shifted, mixed = (kind == k for k in range(3))
     numbers = np.where(swapped[:, None] & marked, other, numbers)
     numbers = np.where(shifted[:, None] & marked, numbers + noise, numbers)
-    numbers = np.where(between[:, None], (numbers + other) / 2, numbers)
+    middle = np.median(copies.numbers[:: -(-len(copies) // MOST_FOR_WIDTHS)], axis=0)
+    numbers = np.where(mixed[:, None], middle + (copies.numbers - middle + other - middle) / np.sqrt(2), numbers)
     numbers = np.where(whole, np.round(numbers), numbers).astype(np.float32)
-    changed = np.where(between[:, None], either, marked_categories)
+    changed = np.where(mixed[:, None], either, marked_categories)
     made = replace(copies, numbers=numbers, categories=np.where(changed, other_categories, categories),
                    target=np.ones(len(copies), np.int32))
     if copies.images is None:

@@ -127,6 +127,12 @@ def test_stand_ins_are_what_trials_are_judged_on(folder: Path) -> None:
     made = prepared(folder, {"normal": "label == 0"})
     assert len(made.valid) == 640
     assert made.valid.target.tolist() == [0] * 320 + [1] * 320
+    assert made.stand_in_kind == "rare"
+    corrupted = prepared(folder, {"normal": "label == 0"}, {"stand_ins": "corrupted"})
+    assert corrupted.stand_in_kind == "corrupted"
+    assert not np.array_equal(corrupted.valid.numbers, made.valid.numbers)
+    assert len(made.whole().train) == len(made.train) + 320
+    assert isinstance(made.whole(), AnomalyProblem)
     region = prepared(folder, {"truth": "label == 1"}, {"signal_region": REGION})
     assert region.method == "weakly-supervised"
     assert region.valid.region is not None

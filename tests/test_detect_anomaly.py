@@ -13,6 +13,7 @@ from pyarrow import parquet
 from automl_phys import anomaly_flags, search_figures
 from automl_phys.cli import main
 from automl_phys.rundir import RunDir, read_json
+from automl_phys.tasks import detect_anomaly
 from automl_phys.trials import Ensemble
 
 ROWS, ANOMALIES = 1500, 300
@@ -26,7 +27,7 @@ data:
   define: {standard: label == 0}
   features: [x, y, z]
   spectators: [run]
-anomaly: {background_efficiency: 0.05, injections: [0, 0.05], draws: 1}
+anomaly: {background_efficiency: 0.05, stand_ins: corrupted, injections: [0, 0.05], draws: 1}
 model: {families: [isolation_forest, pca_error]}
 search: {trials: 3}
 compute: {executor: inline}
@@ -90,6 +91,24 @@ def test_new_events_need_nothing_that_tells_them_apart(run: Path, tmp_path: Path
     assert header.replace('"', "") == "row,score,p_value,flag"
     first = parquet.read_table(run / "predictions.parquet")
     assert np.allclose(whole["score"].to_numpy()[first["row"].to_numpy()], first["score"].to_numpy(), atol=1e-5)
+
+
+def test_the_mass_is_read_of_new_events_where_it_is_there(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    events(tmp_path / "events.parquet", m=rng.uniform(2, 5, ROWS))
+    data = {"path": "events.parquet", "features": ["x", "y"], "spectators": ["run"]}
+    options = detect_anomaly.Options.model_validate({"data": data, "anomaly": {"signal_region": "3 < m and m < 4"}})
+    problem = detect_anomaly.prepare(options, tmp_path, tmp_path / "problem", 0)
+    found = detect_anomaly.read_new(problem, tmp_path / "events.parquet")
+    assert found.mass is not None
+    assert np.allclose(found.mass, parquet.read_table(tmp_path / "events.parquet")["m"].to_numpy())
+    assert found.carried.column_names == ["row", "run"]
+    assert found.notes == ()
+    assert next(found.blocks(10)).mass.tolist() == found.mass[:10].tolist()  # type: ignore[attr-defined]
+    events(tmp_path / "new.parquet")
+    without = detect_anomaly.read_new(problem, tmp_path / "new.parquet")
+    assert without.mass is None
+    assert "'m' is not in the new data" in without.notes[-1]
 
 
 def test_a_missing_feature_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
-"""Corrupted copies of events: of three kinds, alike for a seed, in the ranges and types of what they are made of."""
+"""Stand-ins for anomalies: rare populations of real events, and copies corrupted in three ways; alike for a seed."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -20,8 +22,15 @@ def rows(count: int = 3000, images: bool = False) -> AnomalyRows:
                        mass=rng.uniform(0, 1, count).astype(np.float32), region=x > 1)
 
 
-def test_they_depend_on_rows_and_seed_alone() -> None:
-    first, again, other = (stand_ins.corrupted(rows(), seed) for seed in (1, 1, 2))
+KINDS: tuple[stand_ins.Kind, ...] = ("rare", "corrupted")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_depend_on_rows_and_seed_alone(kind: stand_ins.Kind) -> None:
+    first, again, other = (stand_ins.of(kind, rows(), seed) for seed in (1, 1, 2))
+    assert (first.target == 1).all()
+    assert first.mass is not None
+    assert len(first) == len(first.mass) == 3000
     assert np.array_equal(first.numbers, again.numbers)
     assert np.array_equal(first.categories, again.categories)
     assert not np.array_equal(first.numbers, other.numbers)
@@ -53,7 +62,7 @@ def test_correlations_break_and_counts_stay_whole() -> None:
 
 
 def test_the_three_kinds_come_in_equal_shares() -> None:
-    """A column with one value per event tells them: another's value, something else, or the mean of two."""
+    """A column with one value per event tells: another's value, or something else."""
     count = 999
     real = rows(count)
     values = np.random.default_rng(1).normal(size=(count, 1)).astype(np.float32)
@@ -74,12 +83,39 @@ def test_images_are_corrupted_in_squares_and_keep_their_type() -> None:
     assert (share < 0.5).mean() == pytest.approx(2 / 3, abs=0.02)
 
 
-def test_there_are_so_many_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_are_no_less_wide_than_real_events() -> None:
+    """Or they would be less odd than these."""
+    real = rows(6000)
+    made = stand_ins.corrupted(real, 0)
+    assert (made.numbers.std(0) > 0.95 * real.numbers.std(0))[:4].all()
+
+
+def test_rare_populations_are_real_events_away_from_the_middle() -> None:
+    real = rows()
+    made = stand_ins.rare(real, 0)
+    known = {tuple(row) for row in real.numbers}
+    assert all(tuple(row) in known for row in made.numbers)
+    spread = [np.abs(numbers[:, 0] - np.median(real.numbers[:, 0])).mean() for numbers in (real.numbers, made.numbers)]
+    assert spread[1] > 1.2 * spread[0]
+    assert np.abs(made.numbers[:, 0] - made.numbers[:, 1]).max() < 0.1  # what correlates still does
+    assert len(np.unique(made.weight)) == 1
+
+
+def test_rare_populations_are_drawn_by_weight() -> None:
+    real = rows()
+    counted = np.where(real.numbers[:, 0] > 0, 1.0, 0.0).astype(np.float32)
+    made = stand_ins.rare(dataclasses.replace(real, weight=counted), 0)
+    assert (made.numbers[:, 0] > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_there_are_so_many_at_most(monkeypatch: pytest.MonkeyPatch, kind: stand_ins.Kind) -> None:
     monkeypatch.setattr(stand_ins, "MOST_ROWS", 1000)
-    assert len(stand_ins.corrupted(rows(3000), 0)) == 1000
-    assert len(stand_ins.corrupted(rows(2500), 0)) == 834
+    assert len(stand_ins.of(kind, rows(3000), 0)) == 1000
+    assert len(stand_ins.of(kind, rows(2500), 0)) == 834
 
 
-def test_one_event_cannot_be_corrupted_by_others() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_event_has_no_stand_ins(kind: stand_ins.Kind) -> None:
     with pytest.raises(ValueError, match="two rows"):
-        stand_ins.corrupted(rows(1), 0)
+        stand_ins.of(kind, rows(1), 0)

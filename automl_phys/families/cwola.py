@@ -38,7 +38,7 @@ NEEDS = ("lightgbm", "keras", "jax")
 TEXT = "a classifier of the signal region against its sidebands, by events it has not seen"
 
 FOLDS = 5
-UPDATES = 2000
+UPDATES = 1000
 BATCH = 512
 MOST_MASSES, PER_MASS = 8, 400
 """Masses in each sideband at which p-values are known, and events for each at least."""
@@ -63,7 +63,7 @@ def memory_mb(facts: Facts) -> int:
 
 
 def cost(facts: Facts) -> float:
-    return 10 + 2e-4 * facts.rows.get("train", 0) * detector_facts.width(facts) / 4
+    return 10 + 6e-5 * facts.rows.get("train", 0) * detector_facts.width(facts)
 
 
 def space(facts: Facts) -> dict[str, Range]:
@@ -77,8 +77,8 @@ def space(facts: Facts) -> dict[str, Range]:
         "least_in_leaf": Range(low=5, high=100, log=True, integer=True, when=trees, text="fewest events in a leaf"),
         "columns": Range(low=0.2, high=1.0, when=trees, text="share of the columns tried for a tree"),
         "lambda_l2": Range(low=1e-2, high=30.0, log=True, when=trees, text="L2 penalty on leaf values"),
-        "members": Range(choices=(2, 4, 8), when=network, text="networks for each fold"),
-        "units": Range(choices=(32, 64, 96), when=network, text="units of each hidden layer"),
+        "members": Range(choices=(2, 4), when=network, text="networks for each fold"),
+        "units": Range(choices=(16, 32, 64), when=network, text="units of each hidden layer"),
         "layers": Range(low=1, high=3, integer=True, when=network, text="hidden layers"),
         "dropout": Range(low=0.0, high=0.5, when=network, text="share of units dropped while training"),
         "weight_decay": Range(low=1e-4, high=1.0, log=True, when=network, text="decoupled weight decay"),
@@ -92,7 +92,7 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     trees: Params = {"classifier": "boosted_trees", "sideband": 3.0, "runs": 12, "leaves": 8, "least_in_leaf": 20,
                      "columns": 0.5, "lambda_l2": 10.0, "learning_rate": 0.05}
-    network: Params = {"classifier": "mlp", "sideband": 3.0, "members": 4, "units": 64, "layers": 2, "dropout": 0.2,
+    network: Params = {"classifier": "mlp", "sideband": 3.0, "members": 4, "units": 32, "layers": 2, "dropout": 0.2,
                        "weight_decay": 0.1, "batch_size": BATCH,
                        "epochs": detector_facts.epochs(facts, UPDATES, BATCH, 100), "learning_rate": 2e-3}
     return trees, network

@@ -56,7 +56,7 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
     first: Params = {"coupling": "affine", "steps": 8, "units": 96, "dropout": 0.1, "scaling": "normal",
                      "learning_rate": 2e-3, "batch_size": BATCH,
                      "epochs": detector_facts.epochs(facts, UPDATES, BATCH, 100)}
-    return first, {**first, "coupling": "spline", "bins": 8, "steps": 6, "units": 64}
+    return first, {**first, "coupling": "spline", "bins": 6, "steps": 4, "units": 48}
 
 
 def load(folder: Path) -> Fitted:

@@ -22,8 +22,8 @@ from automl_phys.exhibits import Evaluation
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
-    from automl_phys.anomaly_problem import AnomalyProblem, AnomalyRows
-    from automl_phys.table import NewRows, Rows
+    from automl_phys.anomaly_problem import AnomalyProblem, AnomalyRows, NewAnomalyRows
+    from automl_phys.table import Rows
     from automl_phys.values import Array
 
 __all__ = ["Options"]
@@ -89,8 +89,8 @@ def _settings(options: Options) -> Mapping[str, Any]:
     asked, data = options.anomaly, options.table
     return {"method": options.method, "mass": asked.mass_column, "normal": data.normal or "", "truth": options.truth,
             "signal_region": asked.signal_region or "", "background_efficiency": asked.background_efficiency,
-            "choose_by": asked.choose_by, "inject": asked.inject, "injections": list(asked.injections),
-            "draws": asked.draws, "hidden": list(data.hidden)}
+            "choose_by": asked.choose_by, "stand_ins": asked.stand_ins, "inject": asked.inject,
+            "injections": list(asked.injections), "draws": asked.draws, "hidden": list(data.hidden)}
 
 
 def load(folder: Path) -> AnomalyProblem:
@@ -100,15 +100,28 @@ def load(folder: Path) -> AnomalyProblem:
     return anomaly_problem.load(folder)
 
 
-def read_new(problem: AnomalyProblem, source: Path) -> NewRows:
-    """New events with the features of the training data; what tells which are normal, or anomalies, the mass and the
-    signal region may be missing. Raises DataError."""
-    from automl_phys import table_new
+def read_new(problem: AnomalyProblem, source: Path) -> NewAnomalyRows:
+    """New events with the features of the training data and, where it is there, the mass; what tells which are normal,
+    or anomalies, is not needed. Raises DataError."""
+    from dataclasses import fields
 
-    schema = problem.schema
+    from automl_phys import anomaly_problem, table_new, table_read, table_roles
+
+    schema, mass = problem.schema, problem.schema.settings["mass"]
     told = {*schema.settings["hidden"]} - {*schema.spectators}
-    define = {name: text for name, text in schema.view.define.items() if name not in told}
-    return table_new.read_new(replace(schema, view=replace(schema.view, define=define)), source)
+    view = replace(schema.view, define={name: text for name, text in schema.view.define.items() if name not in told})
+    there = table_new.find(view, source).header.columns.get(mass) in table_roles.NUMERIC
+    carried = (*schema.spectators, mass) if there and mass not in schema.spectators else schema.spectators
+    rows = table_new.read_new(replace(schema, view=view, spectators=carried), source)
+    found = anomaly_problem.NewAnomalyRows(**{f.name: getattr(rows, f.name) for f in fields(rows)})
+    if there:
+        found = replace(found, mass=table_read.floats(rows.carried, [mass])[:, 0],
+                        carried=rows.carried.select([c for c in rows.carried.column_names
+                                                     if c not in carried or c in schema.spectators]))
+    elif problem.method == "weakly-supervised":
+        found = replace(found, notes=(
+            *rows.notes, f"The mass '{mass}' is not in the new data: scores are not made independent of it."))
+    return found
 
 
 def score(objective: str, part: AnomalyRows, predictions: Array) -> float:
