@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import resampling, stand_ins, table_anomalies, table_problem
+from automl_phys import resampling, sidebands, stand_ins, table_anomalies, table_problem
 from automl_phys.contracts import Facts
 from automl_phys.table_problem import NewRows, Pick, Rows, TableProblem
 from automl_phys.values import Part
@@ -139,7 +139,7 @@ class AnomalyProblem(TableProblem):
         if self.schema.settings["choose_by"] == "truth":
             return rows.labelled(self.truth("valid"))
         if self.method == "weakly-supervised" and rows.region is not None:
-            return rows.labelled(rows.region.astype(np.int32))
+            return region_against_sidebands(rows)
         return joined(rows, self.stand_ins(rows, STAND_IN_SEED))
 
     @cached_property
@@ -212,6 +212,14 @@ class AnomalyProblem(TableProblem):
                         for name in ("mass", "region"))
         hidden: Any = np.zeros(len(rows), np.int32)
         return of_rows(replace(rows, target=hidden), mass, region)
+
+
+def region_against_sidebands(rows: AnomalyRows) -> AnomalyRows:
+    """Rows with the signal region as target 1, and with weights that make the sidebands stand for its background."""
+    if rows.region is None or not rows.region.any() or rows.region.all():
+        return rows if rows.region is None else rows.labelled(rows.region.astype(np.int32))
+    weight = sidebands.weights(rows).astype(np.float32)
+    return replace(rows.labelled(rows.region.astype(np.int32)), weight=weight, unsigned=None)
 
 
 def dealt(count: int, sizes: Sequence[int]) -> list[int]:

@@ -37,7 +37,7 @@ LAYERS: dict[str, int] = {
                      "principal_axes", "event_folds", "region_classifiers",
                      "anomaly_scores", "bump_hunt", "mass_sculpting", "anomaly_ceilings", "anomaly_explained", "anomaly_figures",
                      "anomaly_tables", "anomaly_exhibits", "anomaly_injections",
-                     "anomaly_problem", "anomaly_flags", "stand_ins", "table_anomalies"), 3),
+                     "anomaly_problem", "anomaly_flags", "sidebands", "stand_ins", "table_anomalies"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",

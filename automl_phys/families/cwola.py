@@ -212,7 +212,7 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
     """Train without each fold in turn. Raises ValueError where no row says whether it is in the signal region."""
     import numpy as np
 
-    from automl_phys import detecting, event_folds, region_classifiers
+    from automl_phys import detecting, event_folds, region_classifiers, sidebands
 
     values: dict[str, Any] = dict(params)
     given = detecting.given(problem)
@@ -220,7 +220,7 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
     if train.region is None or not train.region.any():
         raise ValueError("no training row is in a signal region")
     region, fold = np.asarray(train.region), event_folds.of(train, FOLDS)
-    sample = region_classifiers.Sample(given.train, region, _weights(train, values["sideband"]), fold, FOLDS)
+    sample = region_classifiers.Sample(given.train, region, sidebands.weights(train, values["sideband"]), fold, FOLDS)
     trained: Classifiers = (region_classifiers.networks(sample, values, job.seed) if values["classifier"] == "mlp"
                             else region_classifiers.trees(sample, values, job.seed))
     # sideband events of train rows are held out as well: classifiers of their fold have not seen them
@@ -237,27 +237,3 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
     fitted = CrossFitted(given.frame, trained, levels, str(values["classifier"]))
     watch(1, fitted.predict(valid))
     return fitted
-
-
-def _weights(train: AnomalyRows, sideband: float) -> Array:
-    """Weights (n,), of mean 1: the region's as much as those of both sidebands, which share their half such that their
-    mean mass is the region's; 0 beyond ``sideband`` widths of the region. Without a mass all that is not in the region
-    is one sideband."""
-    import numpy as np
-
-    region, weight = np.asarray(train.region), np.asarray(train.fit_weight, np.float64)
-    mass = np.where(region, 0.0, 1.0) if train.mass is None else np.asarray(train.mass, np.float64)
-    low, high = mass[region].min(), mass[region].max()
-    reach = np.inf if train.mass is None else sideband * (high - low)
-    # what is not in the region, but between its ends, belongs to none
-    parts = [part & (weight > 0) for part in (
-        region, ~region & (mass < low) & (mass >= low - reach), ~region & (mass > high) & (mass <= high + reach))]
-    means = [np.average(mass[part], weights=weight[part]) if part.any() else np.nan for part in parts]
-    upper = float(np.clip((means[0] - means[1]) / (means[2] - means[1]), 0.1, 0.9)) if parts[2].any() else 0.0
-    upper = upper if parts[1].any() else 1.0
-    made = np.zeros(len(weight))
-    for part, share in zip(parts, (0.5, 0.5 * (1 - upper), 0.5 * upper), strict=True):
-        if part.any():
-            made[part] = weight[part] / weight[part].sum() * share
-    scaled: Array = made / made.mean()
-    return scaled
