@@ -29,7 +29,7 @@ from automl_phys import (
     stand_ins,
 )
 from automl_phys.anomaly_ceilings import Ceiling
-from automl_phys.anomaly_scores import STAND_IN, WITH_TRUTH
+from automl_phys.anomaly_scores import CHOSEN_BY, WITH_TRUTH
 from automl_phys.anomaly_tables import Flag, Looked
 from automl_phys.bump_hunt import Hunt, Window
 from automl_phys.contracts import Candidate
@@ -60,7 +60,7 @@ def evaluate(problem: AnomalyProblem, candidates: Sequence[Candidate], objective
     test, settings, winner = problem.test, problem.schema.settings, candidates[0]
     baseline = next(one for one in candidates if one.role == "baseline")
     truth = test.target if problem.has_truth and min(np.bincount(test.target, minlength=2)) >= FEWEST else None
-    names = [*WITH_TRUTH, *({objective} - {*WITH_TRUTH, STAND_IN})] if truth is not None else []
+    names = [*WITH_TRUTH, *({objective} - {*WITH_TRUTH, *CHOSEN_BY})] if truth is not None else []
     judged = {one.name: anomaly_scores.judge(test.target, one.predictions["test"], test.weight) for one in candidates}
     chosen_by = _objective(problem, candidates, judged, objective)
     scores = _scores(candidates, baseline, judged, chosen_by, objective, names, seed)
@@ -113,7 +113,7 @@ def _in_order(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
 def _objective(problem: AnomalyProblem, candidates: Sequence[Candidate], judged: Mapping[str, Sample], objective: str
                ) -> dict[str, Sample]:
     """Each candidate's scores of what the objective is about: stand-ins among test events, or the truth."""
-    if objective != STAND_IN:
+    if objective not in CHOSEN_BY:
         return dict(judged)
     test = problem.test
     if problem.method == "weakly-supervised" and test.region is not None:

@@ -221,9 +221,12 @@ OF_EVENTS: dict[str, Measure] = {m.name: m for m in (
 
 OF_ANOMALIES: dict[str, Measure] = {m.name: m for m in (
     Measure("stand_in_auc", "ROC AUC against stand-ins", "maximize",
-            "area under TPR(FPR), stand-ins for anomalies against held-out normal events: rare "
-            "populations or corrupted copies of these, "
-            "or, weakly supervised, events of the signal region against those of the sidebands"),
+            "area under TPR(FPR), stand-ins for anomalies against held-out normal events: rare populations or "
+            "corrupted copies of these, or, weakly supervised, events of the signal region against those of the "
+            "sidebands"),
+    Measure("region_excess", "Share of the signal region beyond 98 % of the sidebands", "maximize",
+            "TPR at FPR = 0.02, events of the signal region against those of the sidebands, which weigh such that "
+            "their mean mass is the region's: 0.02 if nothing is found"),
     OF_CLASSIFIERS["roc_auc"], OF_CLASSIFIERS["average_precision"], OF_CLASSIFIERS["max_sic"],
     replace(OF_CLASSIFIERS["rejection@"], points=("0.1", "0.3", "0.5")),
     Measure("background_efficiency", "Background efficiency of the flag", "minimize",

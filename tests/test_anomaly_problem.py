@@ -309,3 +309,15 @@ def test_a_recipe_is_held_against_its_own_rules(tmp_path: Path) -> None:
     assert isinstance(read, detect_anomaly.Options)
     assert (read.method, read.truth, read.anomaly.mass_column) == ("one-class", "not (label == 0)", "m")
     assert detect_anomaly.families(read, ()) == detect_anomaly.DEFAULT_FAMILIES
+
+
+def test_a_search_of_a_signal_region_is_about_its_tail():
+    from dataclasses import replace as with_
+
+    example = detect_anomaly.EXAMPLE
+    weak = with_(example, sizes={**example.sizes, "weakly": 1, "by_truth": 0})
+    plain = with_(example, sizes={**example.sizes, "weakly": 0, "by_truth": 0})
+    assert detect_anomaly.objective_for(weak) == "region_excess"
+    assert detect_anomaly.objective_for(plain) == "stand_in_auc"
+    assert detect_anomaly.refuse("region_excess", weak) is None
+    assert "signal region" in detect_anomaly.refuse("region_excess", plain).text

@@ -42,7 +42,7 @@ def test_significance_is_read_off_where_enough_background_passes():
 def test_every_measure_of_anomalies_that_follows_from_scores_comes_with_an_interval():
     judged = anomaly_scores.judge(*events())
     names = [name for measure in measures.OF_ANOMALIES.values() if measure.alone for name in measure.names]
-    assert {*anomaly_scores.WITH_TRUTH, anomaly_scores.STAND_IN} == {*names}
+    assert {*anomaly_scores.WITH_TRUTH, *anomaly_scores.CHOSEN_BY} == {*names}
     for name, one in anomaly_scores.estimates(names, judged, 0).items():
         assert one.low <= one.value <= one.high, name
         assert one.low < one.high, name

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl_phys import event_folds
+from automl_phys import event_folds, sidebands
 from automl_phys.anomaly_problem import AnomalyRows
 from automl_phys.contracts import Facts
 from automl_phys.families import cwola
@@ -56,7 +56,7 @@ def test_no_event_is_scored_by_what_has_seen_it(params: dict[str, Any]) -> None:
     own = np.flatnonzero(fold == 2)
     region = np.array(train.region)
     region[own] = rng.permutation(region[own])
-    weights = cwola._weights(train, params["sideband"])
+    weights = sidebands.weights(train, params["sideband"])
     from automl_phys import detecting, region_classifiers
 
     columns = detecting.given(SimpleNamespace(train=train, valid=train)).train  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_background_passes_as_often_at_each_mass() -> None:
 
 def test_sidebands_weigh_as_much_as_the_region_and_have_its_mean_mass() -> None:
     train = events(5000, 1)
-    weight, region, mass = cwola._weights(train, 2.0), np.asarray(train.region), np.asarray(train.mass)
+    weight, region, mass = sidebands.weights(train, 2.0), np.asarray(train.region), np.asarray(train.mass)
     assert weight[region].sum() == pytest.approx(weight[~region].sum())
     assert np.average(mass[~region], weights=weight[~region]) == pytest.approx(
         np.average(mass[region], weights=weight[region]), abs=0.1)

@@ -32,6 +32,8 @@ DEFAULT_FAMILIES = ("mixture_density", "flow_density", "autoencoder_error", "vae
                     "isolation_forest", "knn", "lof", "ecod", "pca_error")
 WEAKLY_SUPERVISED_FAMILIES = ("cwola",)
 DEFAULT_OBJECTIVE = "stand_in_auc"
+OF_REGIONS = "region_excess"
+"""The default where the method is weakly supervised."""
 BASELINE = "isolation_forest"
 EXAMPLE = Facts("table", {"train": 10_000, "valid": 3_000, "test": 4_000},
                 {"numbers": 20, "categories": 0, "outputs": 0, "targets": 0, "folds": 0, "normal": 10_000, "region": 1,
@@ -48,13 +50,23 @@ def families(options: Options, asked: Sequence[str]) -> Sequence[str]:
     return asked or (WEAKLY_SUPERVISED_FAMILIES if options.method == "weakly-supervised" else DEFAULT_FAMILIES)
 
 
+def objective_for(facts: Facts) -> str:
+    """What models are compared by unless the recipe says otherwise."""
+    return OF_REGIONS if facts.sizes["weakly"] and not facts.sizes["by_truth"] else DEFAULT_OBJECTIVE
+
+
 def refuse(objective: str, facts: Facts) -> Mistake | None:
-    """What is told by true anomalies is no objective unless the recipe says that these choose the models."""
-    if objective == DEFAULT_OBJECTIVE or facts.sizes["by_truth"]:
+    """What is told by true anomalies is no objective unless the recipe says that these choose the models, nor what is
+    told of a signal region where nothing is trained on one."""
+    if objective == OF_REGIONS and objective_for(facts) != OF_REGIONS:
+        return Mistake("objective-of-regions", f"The objective {objective} compares a signal region with its "
+                       "sidebands, and models are not chosen by these.", "Leave 'objective' out, or say 'method: "
+                       "weakly-supervised' under anomaly.", ("search", "objective"))
+    if objective in {DEFAULT_OBJECTIVE, OF_REGIONS} or facts.sizes["by_truth"]:
         return None
     return Mistake("objective-sees-truth", f"The objective {objective} needs true anomalies, and models are chosen "
-                   "without them.", f"Leave 'objective' out for {DEFAULT_OBJECTIVE}, or say 'choose_by: truth' under "
-                   "anomaly: the report then says so.", ("search", "objective"))
+                   "without them.", f"Leave 'objective' out for {objective_for(facts)}, or say 'choose_by: truth' "
+                   "under anomaly: the report then says so.", ("search", "objective"))
 
 
 def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
