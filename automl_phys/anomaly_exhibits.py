@@ -117,8 +117,8 @@ def _objective(problem: AnomalyProblem, candidates: Sequence[Candidate], judged:
         return dict(judged)
     test = problem.test
     if problem.method == "weakly-supervised" and test.region is not None:
-        told = anomaly_problem.region_against_sidebands(test)
-        return {one.name: anomaly_scores.judge(told.target, one.predictions["test"], told.weight)
+        rows = anomaly_problem.region_against_sidebands(test)
+        return {one.name: anomaly_scores.judge(rows.target, one.predictions["test"], rows.weight)
                 for one in candidates}
     places = np.flatnonzero(test.target == 0)
     normal = test.take(places)

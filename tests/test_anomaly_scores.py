@@ -59,7 +59,7 @@ def test_the_better_score_gains_on_the_same_events():
 
 def test_objectives_are_what_a_search_can_be_asked_for():
     offered = set(measures.Objectives(measures.OF_ANOMALIES))
-    assert offered == {*anomaly_scores.WITH_TRUTH, "stand_in_auc"}
+    assert offered == {*anomaly_scores.WITH_TRUTH, *anomaly_scores.CHOSEN_BY}
     assert measures.find("rejection@0.3")[0].points == ("0.3", "0.5", "0.7"), "those of classifiers are as they were"
     assert measures.label("local_significance/normal events alone").endswith("signal region, normal events alone")
 
