@@ -88,7 +88,7 @@ def told_apart(
     for one in range(effort.folds):
         learnt, own = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
         if learner == "trees":
-            told = _trees(columns, target, weight, learnt, own, 1, effort, seed + one)[:, 1]
+            told = trees(columns, target, weight, learnt, own, 1, effort, seed + one)[:, 1]
         else:
             told = _network(columns, target, weight, learnt, own, effort, seed + one)
         area_, spread = area(told, target[own] == 1, weight[own])
@@ -194,11 +194,12 @@ def _dealt(target: Array, parts: int, seed: int) -> Rows:
     return found
 
 
-def _trees(
+def trees(
     columns: NDArray[np.float32], target: Array, weight: Floats, learnt: Rows, asked: Rows, classes: int,
     effort: Effort, seed: int,
 ) -> Floats:
-    """Probabilities (n, classes), or (n, 2) for ``classes`` = 1, of the rows ``asked`` from boosted trees."""
+    """Probabilities (n, classes), or (n, 2) for ``classes`` = 1, of the rows ``asked`` from boosted trees that learn
+    from the rows ``learnt``."""
     import lightgbm
 
     judge = _dealt(target[learnt], JUDGED, seed) == 0
@@ -267,4 +268,4 @@ def _classes(learnt: Sample, columns: NDArray[np.float32], seed: int) -> Floats:
     target = np.concatenate([np.asarray(learnt.label), np.zeros(len(columns), np.intp)])
     weight = np.asarray(learnt.weight, np.float64)
     effort = Effort(trees=100, rate=0.1)
-    return _trees(every, target, weight / weight.mean(), rows, len(own) + np.arange(len(columns)), count, effort, seed)
+    return trees(every, target, weight / weight.mean(), rows, len(own) + np.arange(len(columns)), count, effort, seed)

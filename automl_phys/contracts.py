@@ -260,6 +260,13 @@ class Task(Protocol):
     ) -> None: ...
 
 
+@runtime_checkable
+class Deciding(Protocol):
+    """A task whose default objective depends on the problem."""
+
+    def objective_for(self, facts: Facts) -> str: ...
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A finished model and its predictions, as :mod:`automl_phys.evaluate` hands them to a task; the winner is first.

@@ -261,6 +261,12 @@ def largest_residuals(rows: Rows, predictions: Array, name: str, count: int = 12
                      f"Test images whose predicted {name} is farthest from the true one, the farthest first.")
 
 
+def oddest(rows: Rows, which: NDArray[np.int64], titles: Sequence[str]) -> Figure | None:
+    """The images at places ``which``, called most anomalous; None for none."""
+    return _examples(rows, which, "image-oddest", "The most anomalous images", titles,
+                     "Test images of the highest scores, the highest first.")
+
+
 def _examples(rows: Rows, which: NDArray[np.int64], name: str, title: str, titles: Sequence[str], caption: str
               ) -> Figure | None:
     if not len(which):

@@ -1,14 +1,15 @@
-"""What can be measured of a classifier, of predicted amounts, clusters or generated events: names, directions, labels,
-formulas.
+"""What can be measured of a classifier, of predicted amounts, clusters, generated events or anomalies: names,
+directions, labels, formulas.
 
-How is the work of :mod:`automl_phys.metrics`, :mod:`automl_phys.cluster_scores` and :mod:`automl_phys.closure`.
+How is the work of :mod:`automl_phys.metrics`, :mod:`automl_phys.cluster_scores`, :mod:`automl_phys.closure`,
+:mod:`automl_phys.anomaly_scores` and the like.
 Standard library only, so that a recipe's objective is checked, and metrics are listed, without importing numpy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automl_phys.errors import Mistake
 from automl_phys.values import Direction
@@ -218,7 +219,43 @@ OF_EVENTS: dict[str, Measure] = {m.name: m for m in (
             "events, both on real test events (Esteban et al. 2017)", objective=False, alone=False),
 )}
 
-MEASURES: dict[str, Measure] = OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER | OF_EVENTS
+OF_ANOMALIES: dict[str, Measure] = {m.name: m for m in (
+    Measure("stand_in_auc", "ROC AUC against stand-ins", "maximize",
+            "area under TPR(FPR), stand-ins for anomalies against held-out normal events: rare populations or "
+            "corrupted copies of these, or, weakly supervised, events of the signal region against those of the "
+            "sidebands"),
+    Measure("region_excess", "Share of the signal region beyond 98 % of the sidebands", "maximize",
+            "TPR at FPR = 0.02, events of the signal region against those of the sidebands, which weigh such that "
+            "their mean mass is the region's: 0.02 if nothing is found"),
+    OF_CLASSIFIERS["roc_auc"], OF_CLASSIFIERS["average_precision"], OF_CLASSIFIERS["max_sic"],
+    replace(OF_CLASSIFIERS["rejection@"], points=("0.1", "0.3", "0.5")),
+    Measure("background_efficiency", "Background efficiency of the flag", "minimize",
+            "weight of normal events that are flagged / that of all of them", objective=False, alone=False),
+    Measure("signal_efficiency", "Signal efficiency of the flag", "maximize",
+            "weight of anomalies that are flagged / that of all of them", objective=False, alone=False),
+    Measure("flagged", "Flagged", "minimize", "weight of events that are flagged / that of all of them",
+            objective=False, alone=False),
+    Measure("supervised_auc", "ROC AUC of the supervised ceiling", "maximize",
+            "that of boosted trees that were shown which events are anomalies", objective=False, alone=False),
+    Measure("supervised_max_sic", "Max. significance improvement of the supervised ceiling", "maximize",
+            "that of boosted trees that were shown which events are anomalies", objective=False, alone=False),
+    Measure("idealised_auc", "ROC AUC of the idealised detector", "maximize",
+            "that of boosted trees that tell data with anomalies from a perfect sample of background",
+            objective=False, alone=False),
+    Measure("idealised_max_sic", "Max. significance improvement of the idealised detector", "maximize",
+            "that of boosted trees that tell data with anomalies from a perfect background (Hallin et al. 2022)",
+            objective=False, alone=False),
+    Measure("mass_sculpting@", "Mass sculpting at a background efficiency of {}", "minimize",
+            "Jensen-Shannon divergence, in bits, between the mass of the background before and after the cut: 0 if "
+            "they are alike, 1 if they do not overlap",
+            objective=False, alone=False, points=("0.5", "0.1", "0.05", "0.01")),
+    Measure("local_significance", "Local significance in the signal region", "maximize",
+            "Φ⁻¹(1 - p), p the probability of as many events or more over a fit to the sidebands, by chance",
+            objective=False, alone=False),
+)}
+
+MEASURES: dict[str, Measure] = (
+    OF_ANOMALIES | OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER | OF_EVENTS)
 
 
 def find(name: str) -> tuple[Measure, float | None]:
@@ -238,13 +275,14 @@ def find(name: str) -> tuple[Measure, float | None]:
 
 def label(name: str) -> str:
     """What a figure or table prints for a metric; ``rejection@0.3/qcd`` is against the one background class,
-    ``rmse/mass`` of the one target, ``wasserstein/mass`` of the one column."""
+    ``rmse/mass`` of the one target, ``wasserstein/mass`` of the one column, ``local_significance/normal`` of those
+    events."""
     plain, _, against = name.partition("/")
     measure, _ = find(plain)
     text = measure.label.format(point := plain.partition("@")[2], percent=f"{100 * float(point or 0):g} %")
     if not against:
         return text
-    return f"{text}, {against}" if measure.name in OF_AMOUNTS | OF_EVENTS else f"{text}, against {against}"
+    return f"{text}, against {against}" if measure.name in OF_CLASSIFIERS else f"{text}, {against}"
 
 
 def names(signal: bool) -> tuple[str, ...]:

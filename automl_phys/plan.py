@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automl_phys import readable, registry, space
-from automl_phys.contracts import Chosen, Costed, Facts, Machine, Plan, Task, direction_of
+from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.values import Direction
 
@@ -77,7 +77,7 @@ def make(
 def _objective(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> tuple[str, Direction]:
     name = recipe.search.objective
     if name is None:
-        name = task.DEFAULT_OBJECTIVE
+        name = task.objective_for(facts) if isinstance(task, Deciding) else task.DEFAULT_OBJECTIVE
         reasons.append(f"The objective is {name}, the default of task '{recipe.task}'.")
     if mistake := task.refuse(name, facts):
         raise RecipeError(mistake)

@@ -150,7 +150,7 @@ def read_new(problem: PointsProblem, path: Path) -> NewPoints:
     mistakes = table_new.wrong_columns(schema, files)
     if mistakes:
         raise DataError(mistakes)
-    read, gaps = table_new.features(schema, table_new.whole(schema, files, []))
+    read, _, gaps = table_new.features(schema, files, [])
     if gaps:
         raise DataError(gaps)
     columns = Columns(read.numbers, read.categories, _counts(schema.levels), len(schema.indicators))

@@ -8,7 +8,7 @@ a refit itself :mod:`automl_phys.worker`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -95,10 +95,19 @@ def _alone_with_replicas(
         show.say(note)
     replicas = tuple(job.folder for job in jobs if job.number in fits and fits[job.number].result.status == "done")
     value = float(ranked[0].result.value or 0.0)
-    result = Ensemble((winner,), singles, plan.objective, value, tuple(notes), replicas)
+    result = Ensemble((winner,), singles, plan.objective, value, tuple(notes), replicas,
+                      _calibration(plan, run_dir, ranked[0]))
     write_json(run_dir.ensemble, result)  # last: its being there says that the stage is done
     show.say(f"{winner.family}, trial {winner.trial}: {plan.objective} {value:.5g}.")
     return result
+
+
+def _calibration(plan: Plan, run_dir: RunDir, trial: Trial) -> Mapping[str, Any]:
+    """What the predictions of a trial for the rows that it was judged on say of its uncertainty."""
+    problem = resampling.problems(trial.job, run_dir.path)[0]
+    predictions = arrays.mapped(FitDir(run_dir.path / trial.job.folder).valid)
+    found: Mapping[str, Any] = registry.load("tasks", plan.task).calibrate(problem, problem.valid, predictions)
+    return found
 
 
 def _ranked(plan: Plan, trials: Sequence[Trial]) -> list[Trial]:

@@ -157,8 +157,8 @@ class Located(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | Missing = None
     """SHA-256 of the file at 'url', in hexadecimal: nothing else is taken."""
     builtin: Annotated[str, Field(min_length=1)] | Missing = None
-    """A data set that comes with an installed package: jets, jet_images, digits, digit_images, breast_cancer, wine,
-    iris, diabetes, blobs, cloud, two_moons, lorenz, sunspots_yearly."""
+    """A data set that comes with an installed package: jets, jet_images, dijets, digits, digit_images, breast_cancer,
+    wine, iris, diabetes, blobs, cloud, two_moons, lorenz, sunspots_yearly."""
     define: dict[Column, Expression] = {}
     """New columns by formula: {tau21: tau2 / tau1}. A formula may use the new columns above it."""
     cut: Expression | Missing = None
@@ -177,6 +177,11 @@ class Located(Section):
     def class_column(self) -> str:
         """The column, not of the files, with the class that a row's file is listed under; empty without such."""
         return ""
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """Expressions beside the cut by which rows are told apart, by their names, which ``table_view.FLAGS`` knows."""
+        return {}
 
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
@@ -219,6 +224,11 @@ class TableData(Located):
     def text_column(self) -> str:
         """The column of texts that are learned from, empty without such."""
         return ""
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Columns that are no features, although no role of theirs says so."""
+        return ()
 
     def singles(self) -> dict[str, str]:
         """The one column of each role that takes one; roles that no column has are left out."""
@@ -370,7 +380,15 @@ class AmountsTable(SplitTable):
         return {"target": self.targets, **super().roles()}
 
 
-class EventsTable(SplitTable):
+class PlainTable(SplitTable):
+    """A table none of whose columns is predicted."""
+
+    @property
+    def class_column(self) -> str:
+        return "class" if isinstance(self.path, dict) else ""
+
+
+class EventsTable(PlainTable):
     """A table of events of which nothing is predicted: more of them are made."""
 
     def broken(self) -> Iterator[Broken]:
@@ -381,12 +399,8 @@ class EventsTable(SplitTable):
             yield Broken("missing", "Gaps that are filled with the median would be learnt as events there.",
                          "Use 'missing: drop', or leave the columns with gaps out.")
 
-    @property
-    def class_column(self) -> str:
-        return "class" if isinstance(self.path, dict) else ""
 
-
-Divided: TypeAlias = LabelledTable | AmountsTable | EventsTable
+Divided: TypeAlias = LabelledTable | AmountsTable | PlainTable
 """Tables whose rows are divided into train, validation and test."""
 
 

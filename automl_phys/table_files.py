@@ -60,7 +60,8 @@ def of_recipe(data: Located, folder: Path) -> Files:
     ``unreadable-file``, ``mixed-schemas``, ``test-file-in-train``, what a download raises and what is wrong with made
     columns.
     """
-    view = View(data.class_column, data.lengths, data.define, data.cut or "")
+    flags = {f"({name})": text for name, text in data.flags.items() if text}
+    view = View(data.class_column, data.lengths, data.define, data.cut or "", flags)
     test = data.split.test_file if isinstance(data, SplitTable) else None
     if data.builtin is not None:
         files = _agreeing([(Location(Path(data.builtin)), "builtin", "")], ("data", "builtin"))

@@ -7,6 +7,7 @@ where they are there, not needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +58,8 @@ def read_new(schema: Schema, path: Path) -> NewRows:
     if wrong:
         raise DataError(wrong)
     others = (*schema.target, *([schema.weight] if schema.weight else []))
-    table = whole(schema, files, [c for c in others if kinds.get(c, "other") not in table_roles.UNREAD])
+    read, table, gaps = features(schema, files, [c for c in others if kinds.get(c, "other") not in table_roles.UNREAD])
     weight, mistakes = _weight(schema, table)
-    read, gaps = features(schema, table)
     if mistakes or gaps:
         raise DataError([replace(m, key=()) for m in (*mistakes, *gaps)])
     target, notes = _target(schema, table)
@@ -72,13 +72,14 @@ def read_new(schema: Schema, path: Path) -> NewRows:
 
 
 def find(made: View, path: Path) -> Files:
-    """The files of new data, with the columns that were made of theirs in training; no class, and no cut.
+    """The files of new data, with the columns that were made of theirs in training; no class, no cut, and no
+    other flags.
 
     Raises DataError with all of what :func:`automl_phys.table_files.find` raises, and ``missing-column`` when a column
     is not there that others are made of.
     """
     files = table_files.find(str(path), Path(), key=())
-    view = replace(made, label="", cut="")
+    view = replace(made, label="", cut="", flags={})
     header, mistakes = view.header(files.header)
     if mistakes:
         raise DataError([replace(m, key=(), code="missing-column") for m in mistakes])
@@ -92,39 +93,57 @@ def uncut(view: View) -> tuple[str, ...]:
     return (f"Every row is scored, also those that do not pass the cut of the training, '{view.cut}'.",)
 
 
-def whole(schema: Features, files: Files, others: list[str]) -> pa.Table:
-    """The columns of features and spectators and those named, in memory. Raises DataError."""
+def features(schema: Features, files: Files, others: Sequence[str]) -> tuple[Read, pa.Table, list[Mistake]]:
+    """The features of files; a table with the columns ``others`` and a column ``(row)`` of all rows; and, under
+    ``missing: error``, a ``not-finite`` mistake when features have gaps.
+
+    Files are read in chunks, of which the features alone are kept, as float32 and codes. Raises DataError.
+    """
+    import pyarrow as pa
+
     spectators = [c for c in schema.spectators if c in files.header.columns]
-    table, _ = table_read.whole(files, list(dict.fromkeys([*schema.features, *schema.levels, *others, *spectators])))
-    return table
+    kept = list(dict.fromkeys([*others, *spectators]))
+    names = (*schema.features, *schema.levels)
+    found, tables, start = [], [], 0
+    missing, first = np.zeros(len(names), np.int64), np.full(len(names), -1)
+    for _, chunk in table_read.chunks(files, list(dict.fromkeys([*names, *kept]))):
+        numbers, categories, gaps = _of_chunk(schema, chunk)
+        at = start + gaps.argmax(0) if len(gaps) else first
+        first = np.where((first < 0) & gaps.any(0), at, first)
+        missing += gaps.sum(0)
+        rows = np.flatnonzero(~gaps.any(1)) if schema.missing == "drop" else np.arange(len(gaps))
+        found.append((start + rows, numbers[rows], categories[rows]))
+        tables.append(pa.table({"(row)": start + np.arange(len(gaps)), **table_read.coded(chunk, kept)}))
+        start += len(gaps)
+    if not start:
+        raise DataError(replace(table_files.without_rows(files.locations[0].path), key=files.key))
+    table = pa.concat_tables(tables, promote_options="permissive")
+    used, numbers, categories = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    absent = [c for c in schema.spectators if c not in spectators]
+    notes = [f"The spectators {table_roles.listed(absent)} are not in the new data."] if absent else []
+    if len(used) < start:
+        notes.append(f"{start - len(used)} rows are dropped: a feature is missing or not finite there.")
+    carried = table_read.carried(table, spectators, np.arange(start)).take(used)
+    refused = schema.missing == "error" and missing.any()
+    return (Read(used, numbers, categories, carried, tuple(notes)), table,
+            [_not_finite(missing, first, names)] if refused else [])
 
 
-def features(schema: Features, table: pa.Table) -> tuple[Read, list[Mistake]]:
-    """The features of a table and, under ``missing: error``, a ``not-finite`` mistake when it has gaps."""
-    rows: NDArray[np.int64] = np.arange(table.num_rows)
-    values = table_read.floats(table, schema.features)
+def _of_chunk(
+    schema: Features, chunk: pa.Table
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.bool_]]:
+    """Numbers (m, d), categories (m, c), and where they have gaps (m, d + c)."""
+    values = table_read.floats(chunk, schema.features)
     number_gaps = ~np.isfinite(values)
-    codes = [table_read.texts(table[name]) for name in schema.levels]
-    category_gaps = np.stack([raw < 0 for raw, _ in codes], axis=1) if codes else np.zeros((len(rows), 0), np.bool_)
-    gaps = np.concatenate([number_gaps, category_gaps], axis=1)
-    refused = schema.missing == "error" and gaps.any()
-    if schema.missing == "drop":
-        rows = rows[~gaps.any(1)]
+    codes = [table_read.texts(chunk[name]) for name in schema.levels]
+    category_gaps = np.stack([raw < 0 for raw, _ in codes], axis=1) if codes else np.zeros((len(values), 0), np.bool_)
     values[number_gaps] = np.nan
     indicated = [schema.features.index(name) for name in schema.indicators]
     numbers = table_features.fill(values, schema.features, schema.medians, number_gaps[:, indicated])
     categories = [table_features.recoded(raw, texts, schema.levels[name])
                   for name, (raw, texts) in zip(schema.levels, codes, strict=True)]
-    carried = table_read.carried(table, [c for c in schema.spectators if c in table.column_names],
-                                 np.arange(table.num_rows))
-    absent = [c for c in schema.spectators if c not in table.column_names]
-    notes = [f"The spectators {table_roles.listed(absent)} are not in the new data."] if absent else []
-    if len(rows) < table.num_rows:
-        notes.append(f"{table.num_rows - len(rows)} rows are dropped: a feature is missing or not finite there.")
-    found = Read(
-        rows, numbers[rows], np.stack(categories, axis=1)[rows] if categories else np.empty((len(rows), 0), np.int32),
-        carried.take(rows), tuple(notes))
-    return found, [_not_finite(gaps, (*schema.features, *schema.levels))] if refused else []
+    return (numbers, np.stack(categories, axis=1) if categories else np.empty((len(values), 0), np.int32),
+            np.concatenate([number_gaps, category_gaps], axis=1))
 
 
 def _wrong_weight(schema: Schema, files: Files) -> list[Mistake]:
@@ -175,8 +194,7 @@ def _target(schema: Schema, table: pa.Table) -> tuple[NDArray[Any], list[str]]:
     return codes, []
 
 
-def _not_finite(gaps: NDArray[np.bool_], names: tuple[str, ...]) -> Mistake:
-    told = [f"'{names[j]}' ({gaps[:, j].sum()}, the first in row {gaps[:, j].argmax()})"
-            for j in np.flatnonzero(gaps.any(0))]
+def _not_finite(missing: NDArray[np.int64], first: NDArray[np.int64], names: tuple[str, ...]) -> Mistake:
+    told = [f"'{names[j]}' ({missing[j]}, the first in row {first[j]})" for j in np.flatnonzero(missing)]
     return Mistake("not-finite", f"Values are missing, NaN or infinite in {table_roles.listed(told)}.",
                    "Correct them, or train with 'missing: median', 'indicator' or 'drop'.")

@@ -63,7 +63,7 @@ def whole(files: Files, columns: Sequence[str]) -> tuple[pa.Table, tuple[int, ..
     tables = []
     for i, chunk in chunks(files, columns or list(files.header.columns)[:1]):
         rows[i] += chunk.num_rows
-        tables.append(pa.table({name: _coded(chunk[name]) for name in chunk.column_names}))
+        tables.append(pa.table(coded(chunk, chunk.column_names)))
     if not sum(rows):
         raise DataError(replace(without_rows(files.locations[0].path), key=files.key))
     return pa.concat_tables(tables, promote_options="permissive"), tuple(rows)
@@ -75,6 +75,11 @@ def _coded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
     text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     return column.cast(pa.string()).dictionary_encode() if text else column
+
+
+def coded(chunk: pa.Table, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+    """Columns by name, text as codes into its distinct values."""
+    return {name: _coded(chunk[name]) for name in columns}
 
 
 def floats(chunk: pa.Table, columns: Sequence[str]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from automl_phys.errors import Key, Mistake
 from automl_phys.exhibits import Table
 from automl_phys.registry import did_you_mean
 from automl_phys.table_files import Files
-from automl_phys.table_view import CUT
+from automl_phys.table_view import FLAGS
 
 if TYPE_CHECKING:
     from automl_phys.sections import TableData
@@ -57,7 +57,7 @@ def assign(data: TableData, files: Files) -> tuple[Roles, list[str], list[Mistak
     mistakes = _absent(data, kinds)
     targets = data.roles().get("target", ())
     images, text = data.roles()["images"], data.roles()["text"]
-    taken = {*single.values(), *targets, *data.exclude, *data.spectators, *images, *text, CUT}
+    taken = {*single.values(), *targets, *data.exclude, *data.spectators, *images, *text, *FLAGS, *data.apart}
     asked = tuple(data.features or ())
     categories = tuple(c for c in data.categorical if c in kinds and kinds[c] not in UNREAD and c not in taken)
     candidates = [c for c in asked or ([] if images or text else kinds)
@@ -148,9 +148,11 @@ def _wrong_type(column: str, role: str, kind: str, wanted: str) -> Mistake:
 def _left_out(data: TableData, kinds: Mapping[str, str], roles: Roles) -> list[str]:
     """Columns without any role, and why."""
     used = {*roles.numbers, *roles.categories, *roles.spectators, *roles.single.values(), *roles.targets,
-            roles.images, roles.text, *data.exclude, CUT, *data.lengths}
+            roles.images, roles.text, *data.exclude, *FLAGS, *data.apart, *data.lengths}
     rest = [c for c in kinds if c not in used]
     notes = []
+    if data.apart:
+        notes.append(f"Set aside, and not learned from: {listed(data.apart)}.")
     if data.exclude:
         notes.append(f"Left out as the recipe says: {listed(data.exclude)}.")
     if data.features:

@@ -14,11 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import pixels, table_amounts, table_images, table_labels, table_read, table_roles, table_split
+from automl_phys import (
+    pixels,
+    table_amounts,
+    table_anomalies,
+    table_images,
+    table_labels,
+    table_read,
+    table_roles,
+    table_split,
+)
+from automl_phys.anomaly_sections import AnomalyEvents
 from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Table
-from automl_phys.sections import AmountsTable, Divided, EventsTable, LabelledTable
+from automl_phys.sections import AmountsTable, Divided, LabelledTable, PlainTable
+from automl_phys.table_anomalies import Events
 from automl_phys.table_files import Files
 from automl_phys.table_labels import Classes
 from automl_phys.table_problem import Image
@@ -56,13 +67,14 @@ class Layout:
 
     Slices are train, valid, test; with folds: fold by fold, then test. ``counts`` (slices, strata) are the rows of each
     stratum in each slice; ``sums`` and ``squares`` (slices + 1, strata) the sums of their weights and of these squared,
-    in the last line those of the rows that are not used.
+    in the last line those of the rows that are not used. The last ``spare`` slices, behind the test, are in no part.
     """
 
     parts: NDArray[np.int8]
     counts: NDArray[np.int64]
     sums: NDArray[np.float64]
     squares: NDArray[np.float64]
+    spare: int = 0
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -72,7 +84,7 @@ class Layout:
     @property
     def rows(self) -> dict[Part, int]:
         """Rows by part; with folds the last one is valid, those before it train."""
-        train, valid, test = self.ends[-3:]
+        train, valid, test = self.ends[: len(self.ends) - self.spare][-3:]
         return {"train": train, "valid": valid - train, "test": test - valid}
 
     @cached_property
@@ -83,8 +95,9 @@ class Layout:
     @property
     def names(self) -> list[str]:
         """What the slices are called."""
-        folds = len(self.counts) - 1
-        return ["train", "valid", "test"] if folds == 2 else [*(f"fold {i + 1}" for i in range(folds)), "test"]
+        folds = len(self.counts) - 1 - self.spare
+        parts = ["train", "valid", "test"] if folds == 2 else [*(f"fold {i + 1}" for i in range(folds)), "test"]
+        return [*parts, *["spare"] * self.spare]
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ class Survey:
     """All that is known before the features are read. ``weight``, ``groups`` are (rows of the data,).
 
     ``layout`` is None when a mistake stands in the way of splitting; ``disjoint`` says what its parts do not share.
+    ``events`` is there where anomalies are sought.
     """
 
     files: Files
@@ -106,6 +120,7 @@ class Survey:
     notes: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
     image: Image | None = None
+    events: Events | None = None
 
 
 @dataclass(frozen=True)
@@ -127,12 +142,17 @@ def survey(data: Divided, files: Files, seed: int) -> Survey:
     sound = {role: c for role, c in roles.single.items() if table_roles.is_read(role, kinds.get(c, "other"))}
     like = "target" if isinstance(data, LabelledTable) else "weight"
     targets = [c for c in roles.targets if table_roles.is_read(like, kinds.get(c, "other"))]
-    wanted = dict.fromkeys([*sound.values(), *targets, *([CUT] if CUT in kinds else [])])
+    wanted = dict.fromkeys([*sound.values(), *targets, *([CUT] if CUT in kinds else []),
+                           *(table_anomalies.wanted(data, kinds) if isinstance(data, AnomalyEvents) else [])])
     columns, file_rows = table_read.whole(files, list(wanted))
     rows = sum(file_rows)
     kept, found = _kept(data, columns)
     mistakes += found
-    target, found = _target(data, columns, targets, kept)
+    events = None
+    if isinstance(data, AnomalyEvents):
+        events, found = table_anomalies.read(data, columns, kinds, kept)
+        mistakes += found
+    target, found = _target(data, columns, targets, kept, events)
     mistakes += found
     weight = None
     if "weight" in sound:
@@ -154,12 +174,15 @@ def survey(data: Divided, files: Files, seed: int) -> Survey:
             dropped = [f"The cut leaves {keys.kept.sum()} of {rows} rows.", *dropped]
         notes += dropped
         used = complete if keys.kept is None else keys.kept if complete is None else complete & keys.kept
-        layout, mistakes = _lay_out(data, target, weight, keys, used, files.test, seed)
+        features = len(roles.numbers) + len(roles.categories)
+        layout, mistakes = _lay_out(data, target, weight, keys, used, files.test, seed, events, features)
+        if isinstance(data, AnomalyEvents) and events is not None and layout is not None and not mistakes:
+            notes += table_anomalies.notes(data, events, layout.parts)
     signal = target.classes.signal
     if len(target.classes.names) == 2 and getattr(data, "signal", None) is None and signal is not None:
         notes.append(f"The signal is '{target.classes.names[signal]}', the last class; 'signal' says otherwise.")
     return Survey(files, file_rows, roles, target, weight, keys.groups, layout, data.split.folds or 0,
-                  _disjoint(data, files), tuple(notes), tuple(mistakes), image)
+                  _disjoint(data, files), tuple(notes), tuple(mistakes), image, events)
 
 
 def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tuple[str, ...] = ()) -> Facts:
@@ -172,9 +195,13 @@ def facts(seen: Survey, layout: Layout, numbers: int, categories: int, notes: tu
     if seen.image:
         sizes |= {"height": seen.image.height, "width": seen.image.width, "channels": seen.image.channels,
                   "columns": pixels.count(seen.image.shape)}
+    if seen.events is not None:
+        sizes |= table_anomalies.sizes(seen.events, layout.parts)
     target = _classes(seen, layout) if classes.names else _amounts(seen, layout)
+    split = _split(seen, layout) if seen.events is None else table_anomalies.shown(
+        seen.events, layout.parts, seen.disjoint)
     tables = (table_roles.shown(seen.roles, seen.files.header.columns), *([target] if seen.target.names else []),
-              _split(seen, layout), *_sums_of_weights(seen, layout))
+              split, *_sums_of_weights(seen, layout))
     return Facts(kind, layout.rows, sizes, tables, seen.notes + notes)
 
 
@@ -214,11 +241,14 @@ def _kept(
 
 
 def _target(
-    data: Divided, columns: pa.Table, targets: list[str], kept: NDArray[np.bool_] | None
+    data: Divided, columns: pa.Table, targets: list[str], kept: NDArray[np.bool_] | None, events: Events | None
 ) -> tuple[Target, list[Mistake]]:
     rows = columns.num_rows
     none = Classes((), {}, None)
-    if isinstance(data, EventsTable):
+    if isinstance(data, AnomalyEvents):
+        truth = np.zeros(rows, np.int32) if events is None or events.truth is None else events.truth.astype(np.int32)
+        return Target((), truth, truth, none), []
+    if isinstance(data, PlainTable):
         return Target((), np.zeros((rows, 1), np.float32), np.zeros(rows, np.int8), none), []
     if isinstance(data, AmountsTable):
         if len(targets) < len(data.targets):
@@ -260,15 +290,19 @@ def _keys(
 
 def _lay_out(
     data: Divided, target: Target, weight: NDArray[np.float32] | None, keys: Keys,
-    used: NDArray[np.bool_] | None, test_files: int, seed: int,
+    used: NDArray[np.bool_] | None, test_files: int, seed: int, events: Events | None, features: int,
 ) -> tuple[Layout | None, list[Mistake]]:
-    """The split, and what is wrong with it."""
+    """The split, and what is wrong with it; ``features`` are how many there are."""
     if used is not None and not used.any():
         return None, [Mistake("no-rows-left", "Every row has a feature that is missing or not finite.",
                               "Exclude the columns with gaps, or use 'missing: median'.", ("data", "missing"))]
     folds = data.split.folds or 0
     together = keys.file if data.split.by == "file" else keys.groups
-    parts = _parts(data, target.strata, keys, used, test_files, seed)
+    sought = (data, events) if isinstance(data, AnomalyEvents) and events is not None else None
+    if sought and (wrong := table_anomalies.wrong_flags(*sought, used)):
+        return None, wrong
+    alike = table_anomalies.strata(*sought, len(target.strata)) if sought else target.strata
+    parts = _parts(data, alike, keys, used, test_files, seed)
     if keys.file is not None and data.split.by == "file" and (few := _few_files(keys.file, folds, test_files)):
         return None, [few]
     placed, grouped = (parts, together) if used is None or together is None else (parts[used], together[used])
@@ -276,8 +310,14 @@ def _lay_out(
     if torn:
         return None, [Mistake("group-on-two-sides", f"{torn} groups have rows in more than one part.",
                               "Put each group's rows into one part.", ("data", "split", "by"))]
-    slices, n_strata = folds + 1 if folds else 3, max(int(target.strata.max()) + 1, len(target.classes.names))
-    layout = Layout(parts, *_sums(parts, target.strata, weight, (slices, n_strata)))
+    if sought:
+        free = data.split.by == "random" and together is None and not test_files
+        parts, wrong = table_anomalies.divide(*sought, parts, free, seed)
+        if wrong := wrong or table_anomalies.thin(*sought, parts, features):
+            return None, wrong
+    spare = int(sought is not None)
+    slices, n_strata = (folds or 2) + 1 + spare, max(int(target.strata.max()) + 1, len(target.classes.names))
+    layout = Layout(parts, *_sums(parts, target.strata, weight, (slices, n_strata)), spare)
     return layout, [*_thin(layout, target), *_weightless(layout, target, weight)]
 
 
@@ -330,7 +370,7 @@ def _few_files(file: NDArray[np.int32], folds: int, test_files: int) -> Mistake 
 def _thin(layout: Layout, target: Target) -> list[Mistake]:
     """Classes with too few rows to train on, or none to judge by; too few rows at all."""
     if not target.classes.names:
-        empty = [name for name, n in zip(layout.names, layout.counts.sum(1), strict=True) if not n]
+        empty = [name for name, n in zip(layout.names, layout.counts.sum(1), strict=True) if not n and name != "spare"]
         if empty:
             return [Mistake("empty-part", f"There is no row in {table_roles.listed(empty)}.",
                             "Give this part a larger share, use fewer folds, or smaller groups.", ("data", "split"))]
@@ -353,7 +393,7 @@ def _thin(layout: Layout, target: Target) -> list[Mistake]:
 def _weightless(layout: Layout, target: Target, weight: NDArray[np.float32] | None) -> list[Mistake]:
     if weight is None:
         return []
-    train = layout.sums[:-3].sum(0)
+    train = layout.sums[:-3 - layout.spare].sum(0)
     if not target.classes.names:
         return [] if train.sum() > 0 else [Mistake("bad-weights", "The weights of the training rows sum to 0 or less.",
                                                    "Give other weights, or more rows.", ("data", "weight"))]
@@ -443,7 +483,8 @@ def _sums_of_weights(seen: Survey, layout: Layout) -> tuple[Table, ...]:
     if not seen.target.classes.names:
         sums, squares = sums.sum(1, keepdims=True), squares.sum(keepdims=True)
     whole, sums = sums.sum(0), sums[:-1]
-    parts = np.stack([sums[:-2].sum(0), sums[-2], sums[-1]])
+    held = sums[: len(sums) - layout.spare]
+    parts = np.stack([held[:-2].sum(0), held[-2], held[-1]])
     rows: tuple[tuple[str | float, ...], ...] = tuple(
         (name, float(whole[k]), float(sums[:, k].sum()), *(float(part) for part in parts[:, k]), float(squares[k]))
         for k, name in enumerate(names))

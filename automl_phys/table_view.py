@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 
 CUT = "(cut)"
 """The column of flags that a cut makes."""
+FLAGS: Mapping[str, Key] = {CUT: ("data", "cut"), "(normal)": ("data", "normal"), "(truth)": ("data", "truth"),
+                            "(signal_region)": ("anomaly", "signal_region")}
+"""Columns of flags that expressions of a recipe make, by which its rows are told apart, and where these stand."""
 
 
 @dataclass(frozen=True)
 class View:
     """``label`` is the column with the class of each row's file, ``lengths`` how many elements of a list are used,
-    ``define`` the formulas of new columns, in order, ``cut`` that of the rows that are used; empty for none."""
+    ``define`` the formulas of new columns, in order, ``cut`` that of the rows that are used; empty for none. ``flags``
+    are further formulas by which rows are told apart, by the columns of :data:`FLAGS` that they make."""
 
     label: str = ""
     lengths: Mapping[str, int] = field(default_factory=dict)
     define: Mapping[str, str] = field(default_factory=dict)
     cut: str = ""
+    flags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def formulas(self) -> dict[str, str]:
-        """The definitions, and the cut as a column of flags."""
-        return {**self.define, **({CUT: self.cut} if self.cut else {})}
+        """The definitions, and the cut and what else tells rows apart as columns of flags."""
+        return {**self.define, **({CUT: self.cut} if self.cut else {}), **self.flags}
 
     def header(self, files: Header) -> tuple[Header, list[Mistake]]:
         """The files' columns with those made of them, and what is wrong with these.
@@ -60,10 +65,11 @@ class View:
             for made, kind in elements(name, length, name not in files.shapes).items():
                 make(made, kind, key)
         for name, text in self.formulas.items():
-            key = ("data", "cut") if name == CUT else ("data", "define", name)
+            key = FLAGS.get(name, ("data", "define", name))
             found = _kind(text, columns, key, mistakes)
-            if name == CUT and found == "number":
-                mistakes.append(Mistake("bad-expression", f"The cut '{text}' gives a number, not yes or no.",
+            if name in FLAGS and found == "number":
+                what = {CUT: "The cut '"}.get(name, f"'{key[-1]}: ")
+                mistakes.append(Mistake("bad-expression", f"{what}{text}' gives a number, not yes or no.",
                                         "Compare it with something, as in 'pt > 500'.", key))
             make(name, found or "number", key)
         return Header(columns, files.rows, files.shapes), mistakes
@@ -93,7 +99,7 @@ class View:
                 made |= _taken_apart(name, chunk[name], length)
         for name, text in wanted.items():
             formula = expressions.parse(text)
-            made[name] = pa.array(expressions.evaluate(formula, made, len(chunk))) if name == CUT else \
+            made[name] = pa.array(expressions.evaluate(formula, made, len(chunk))) if name in FLAGS else \
                 expressions.evaluate_column(formula, made, len(chunk))
         return pa.table({name: made[name] for name in columns})
 

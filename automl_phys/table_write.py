@@ -48,7 +48,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 def places(layout: Layout) -> Places:
     """Where a layout puts the rows."""
-    return Places(layout.parts, tuple(int(n) for n in layout.counts.sum(1)), len(layout.counts) - 2)
+    return Places(layout.parts, tuple(int(n) for n in layout.counts.sum(1)), len(layout.counts) - 2 - layout.spare)
 
 
 def write(
@@ -97,6 +97,8 @@ def _write_keys(seen: Survey, layout: Layout, folder: Path, seed: int) -> tuple[
         signed *= np.float32(factor)
     if seen.groups is not None:
         seen.groups.take(order, 0, allocate(folder / "groups.npy", order.shape, np.int32), "clip")
+    for name, column in (seen.events.beside if seen.events else {}).items():
+        column.take(order, 0, allocate(folder / f"{name}.npy", order.shape, column.dtype.type), "clip")
     if not (signed < 0).any():
         return factor, []
     numbers, categories = (_written(folder / name, len(order)) for name in ("numbers.npy", "categories.npy"))

@@ -219,7 +219,12 @@ def _bounds(node: Mapping[str, Any]) -> str:
     low, above = node.get("minimum"), node.get("exclusiveMinimum")
     high, below = node.get("maximum"), node.get("exclusiveMaximum")
     if above is not None:
-        return f" above {above}" + (f" and below {below}" if below else f" and at most {high:.0f}" if high else "")
+        return f" above {above}" + (f" and below {below}" if below else f" and at most {_plain(high)}" if high else "")
     if low is None:
         return ""
     return f" of at least {low}" if high is None else f" from {low} to {high}"
+
+
+def _plain(number: float) -> str:
+    """A bound without an exponent if it is whole."""
+    return f"{number:.0f}" if float(number).is_integer() else f"{number:g}"

@@ -1,4 +1,4 @@
-"""Events that the program makes: two moons, of which a generator must make more."""
+"""Events that come with the program: two moons, which it makes, and dijets, which were generated once."""
 
 import hashlib
 from pathlib import Path
@@ -52,3 +52,17 @@ def test_the_moons_are_found_by_a_name_that_is_nearly_theirs():
     with pytest.raises(DataError) as raised:
         registry.load("sources", "builtin").peek(Location(Path("two_moon")))
     assert "two_moons" in raised.value.mistakes[0].text
+
+
+def test_dijets_are_what_their_page_says():
+    source = registry.load("sources", "builtin")
+    header = source.peek(Location(Path("dijets")))
+    assert header.rows == 22_000
+    assert {header.columns[name] for name in ("m_jj", "j1_mass", "j2_tau4", "j1_n_charged")} == {"number"}
+    table, = source.read(Location(Path("dijets")), ["m_jj", "j1_mass", "j2_mass", "j2_mass_softdrop", "label"], 100_000)
+    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    resonance = columns["label"] == "resonance"
+    assert (resonance.sum(), (columns["label"] == "qcd").sum()) == (2_000, 20_000)
+    assert (columns["j1_mass"] >= columns["j2_mass"]).all()
+    assert [np.median(columns[name][resonance]) for name in ("m_jj", "j1_mass", "j2_mass_softdrop")] == pytest.approx(
+        [3500, 500, 100], rel=0.05)

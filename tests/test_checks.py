@@ -12,7 +12,7 @@ from automl_phys import diagnose, local_models, registry
 from automl_phys.contracts import Chosen, Plan, Range, Seen
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Estimate, Evaluation, Score
-from automl_phys.tasks import classify
+from automl_phys.tasks import classify, detect_anomaly
 from automl_phys.trials import Ensemble, Job, Member, Result, Trial
 
 METRICS = {
@@ -20,8 +20,8 @@ METRICS = {
     "overtraining_p": Estimate(0.4, np.nan, np.nan), "calibration_error": Estimate(0.01, 0.005, 0.015),
     "calibration_p": Estimate(0.3, np.nan, np.nan),
 }
-NOT_OF_PLAIN_TABLES = ("adversarial_divergence", "density_not_preserved", "intervals_off", "memorisation",
-                       "mode_collapse", "much_noise", "no_structure", "season_does_better",
+NOT_OF_PLAIN_TABLES = ("adversarial_divergence", "contaminated", "density_not_preserved", "discovery_claimed", "intervals_off",
+                       "mass_sculpted", "memorisation", "mode_collapse", "much_noise", "no_structure", "season_does_better",
                        "simpler_models", "unstable_clusters", "weight_sums")
 SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
 
@@ -281,3 +281,39 @@ def test_a_class_without_weight_in_the_test_is_an_issue(tmp_path, seen):
     problem = weighted(tmp_path, weight, time="day", split={"by": "time"})
     found = outcome("weight_sums", replace(seen, problem=problem))
     assert found.outcome == "issue" and "s in test" in found.text
+
+
+# ---------------------------------------------------------------- anomalies
+
+def sought(folder, label, anomaly, **more):
+    """A run that seeks anomalies among events of four columns."""
+    rng = np.random.default_rng(0)
+    rows = len(label)
+    columns = {name: rng.normal(size=rows) for name in "abcd"} | {"m": rng.uniform(2, 5, rows), "label": label} | more
+    parquet.write_table(pa.table(columns), folder / "odd.parquet")
+    data = {"path": "odd.parquet", "features": list("abcd"), **anomaly.pop("data")}
+    options = detect_anomaly.Options.model_validate({"data": data, "anomaly": anomaly})
+    return detect_anomaly.prepare(options, folder, folder / "odd", 0)
+
+
+@pytest.mark.parametrize(("anomaly", "told"), [
+    ({"data": {"truth": "label == 1"}, "method": "unlabelled"}, ("issue", "are anomalies by the truth")),
+    ({"data": {"truth": "label == 1"}, "method": "unlabelled", "inject": 0.0}, ("passed", "")),
+    ({"data": {"normal": "label == 0"}}, ("passed", "")),
+    ({"data": {"normal": "m < 4", "truth": "label == 1"}}, ("issue", "are anomalies by the truth")),
+    ({"data": {"truth": "label == 1"}, "signal_region": "m > 3 and m < 4"}, ("not applicable", "weakly supervised")),
+    ({"data": {}}, ("passed", "")),
+])
+def test_anomalies_in_the_training_sample_are_found(seen, tmp_path, anomaly, told):
+    label = (np.arange(2000) % 10 == 0).astype(int)
+    found = outcome("contaminated", replace(seen, problem=sought(tmp_path, label, anomaly)))
+    assert found.outcome == told[0]
+    assert told[1] in found.text
+
+
+def test_training_events_unlike_all_others_are_found_without_a_truth(seen, tmp_path):
+    rng = np.random.default_rng(1)
+    label = (np.arange(2000) % 100 == 0).astype(int)
+    far = {name: rng.normal(size=2000) + 30 * label for name in "ab"}
+    found = outcome("contaminated", replace(seen, problem=sought(tmp_path, label, {"data": {}}, **far)))
+    assert (found.outcome, found.text[:5]) == ("issue", "1.00%")

@@ -12,7 +12,8 @@ RIBS = ("sources", "tasks", "families", "executors", "checks")
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
-                     "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections"), 2),
+                     "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
+                     "anomaly_sections"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -31,7 +32,12 @@ LAYERS: dict[str, int] = {
                      "event_space", "generating", "events", "event_files", "image_observables", "closure", "closure_sample",
                      "closure_classifier", "closure_distances", "closure_neighbours", "closure_figures", "closure_tables",
                      "closure_exhibits", "coupling_layers", "denoising_layers", "variational_layers", "picture_networks",
-                     "adversarial", "latent_networks", "generator_networks"), 3),
+                     "adversarial", "latent_networks", "generator_networks",
+                     "detecting", "detector_facts", "detector_layers", "detector_networks", "pyod_detectors",
+                     "principal_axes", "event_folds", "region_classifiers",
+                     "anomaly_scores", "bump_hunt", "mass_sculpting", "anomaly_ceilings", "anomaly_explained", "anomaly_figures",
+                     "anomaly_tables", "anomaly_exhibits", "anomaly_injections",
+                     "anomaly_problem", "anomaly_flags", "sidebands", "stand_ins", "table_anomalies"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
@@ -42,7 +48,8 @@ STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
          "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
-         "h5py", "uproot", "awkward", "pooch", "PIL", "statsforecast", "statsmodels", "pandas"}
+         "h5py", "uproot", "awkward", "pooch", "PIL", "statsforecast", "statsmodels", "pandas",
+         "pyod"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 

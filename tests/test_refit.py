@@ -109,6 +109,14 @@ def test_where_models_are_not_averaged_the_best_trial_wins_and_is_tried_on_varia
     assert len({job["seed"] for job in jobs}) == 3
 
 
+def test_the_best_trial_is_calibrated_by_its_own_predictions(fakes, tmp_path, monkeypatch):
+    monkeypatch.setattr(fakes.TASK, "REPLICAS", 3)
+    monkeypatch.setattr(fakes.TASK, "calibrate", lambda problem, part, said: {"mean": float(np.mean(said)), "rows": len(said)})
+    chosen, _ = do(fakes, fakes.plan("line", "slow_line", replicas=0, ensemble=1), tmp_path)
+    said = np.load(tmp_path / chosen.members[0].folders[0].replace("model", "valid.npy"))
+    assert chosen.calibration == {"mean": pytest.approx(said.mean()), "rows": len(said)}
+
+
 def test_variations_that_there_was_no_time_for_are_told(fakes, tmp_path, monkeypatch):
     monkeypatch.setattr(fakes.TASK, "REPLICAS", 3)
     chosen, _ = do(fakes, fakes.plan("line", replicas=3, ensemble=1), tmp_path, end=time.monotonic() - 1)

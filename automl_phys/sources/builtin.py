@@ -1,10 +1,10 @@
-"""Source ``builtin``: data sets that ship with automl-phys (``jets``, ``jet_images``), are made here (``blobs``,
-``cloud``, ``lorenz``, ``two_moons``), or come with scikit-learn or statsmodels (``sunspots_yearly``).
+"""Source ``builtin``: data sets that ship with automl-phys (``jets``, ``jet_images``, ``dijets``), are made here
+(``blobs``, ``cloud``, ``lorenz``, ``two_moons``), or come with scikit-learn or statsmodels (``sunspots_yearly``).
 
 Takes a data set's name where other sources take a path. Feature names have no blanks and slashes; the classes of
 scikit-learn's sets stand by name in the column ``target``, of ``diabetes`` the progression of the disease.
 ``digit_images`` are the ``digits`` with an image of 8 × 8 ``pixels``, from 0 to 16, in place of 64 numbers. What the
-jets and their images are is told in ``automl_phys/data/README.md``.
+jets, their images and the dijets are is told in ``automl_phys/data/README.md``.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 SUFFIXES = ()
 INSIDE = ""
 
-NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "iris", "jet_images", "jets",
-         "lorenz", "sunspots_yearly", "two_moons", "wine")
+NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "dijets", "iris", "jet_images",
+         "jets", "lorenz", "sunspots_yearly", "two_moons", "wine")
 
-JETS = Path(__file__).parent.parent / "data" / "jets.parquet"
-JET_IMAGES = Path(__file__).parent.parent / "data" / "jet_images.npz"
-"""Too large to be kept in memory as ``jets`` are: read as other files of its format."""
+SHIPPED = Path(__file__).parent.parent / "data"
+TABLES = {name: SHIPPED / f"{name}.parquet" for name in ("dijets", "jets")}
+JET_IMAGES = SHIPPED / "jet_images.npz"
+"""Too large to be kept in memory as the tables are: read as other files of its format."""
 
 DIMENSIONS = 8
 
@@ -70,10 +71,10 @@ def _table(name: str) -> pa.Table:
     if name not in NAMES:
         text = f"There is no built-in data set '{name}'.{registry.did_you_mean(name, NAMES)}"
         raise DataError(Mistake("no-such-dataset", text, f"Choose one of {', '.join(NAMES)}."))
-    if name == "jets":
+    if name in TABLES:
         from pyarrow.parquet import read_table
 
-        return read_table(JETS)
+        return read_table(TABLES[name])
     made = {"blobs": _blobs, "cloud": _cloud, "digit_images": _digit_images, "lorenz": _lorenz,
             "sunspots_yearly": _sunspots_yearly, "two_moons": _two_moons}
     return made.get(name, partial(_from_sklearn, name))()
