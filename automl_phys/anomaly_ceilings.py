@@ -76,8 +76,8 @@ def ceilings(problem: AnomalyProblem, seed: int) -> tuple[Ceiling, ...]:
 def _known(problem: AnomalyProblem, seed: int) -> tuple[AnomalyRows, AnomalyRows]:
     """Normal events of train and validation, and all anomalies that are not in the test."""
     train: Any = problem.train
-    valid = problem.truth("valid")  # stand-ins stand behind the rows that have one
-    rows = anomaly_problem.joined(train, problem.valid.take(slice(0, len(valid))), problem.spare)
+    valid = problem.truth("valid")
+    rows = anomaly_problem.joined(train, problem.held_out, problem.spare)
     truth = np.concatenate([problem.truth("train"), valid, problem.spare.target])
     normal = np.flatnonzero(truth == 0)
     if len(normal) > MOST_ROWS:

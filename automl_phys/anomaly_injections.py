@@ -67,7 +67,7 @@ def hunted(problem: AnomalyProblem) -> AnomalyRows:
     if problem.method != "weakly-supervised":
         return problem.test
     train, truth = cast("AnomalyRows", problem.train), {part: problem.truth(part) for part in ("train", "valid")}
-    valid = problem.valid.take(slice(0, len(truth["valid"])))
+    valid = problem.held_out
     return anomaly_problem.joined(train.labelled(truth["train"]), valid.labelled(truth["valid"]), problem.test)
 
 

@@ -135,12 +135,17 @@ class AnomalyProblem(TableProblem):
         These are stand-ins made of the held-out events; in the weakly supervised setting the held-out events of the
         signal region, 0 being those of the sidebands; with ``choose_by: truth`` true anomalies.
         """
-        rows = self._rows("valid")
+        rows = self.held_out
         if self.schema.settings["choose_by"] == "truth":
             return rows.labelled(self.truth("valid"))
         if self.method == "weakly-supervised" and rows.region is not None:
             return region_against_sidebands(rows)
         return joined(rows, self.stand_ins(rows, STAND_IN_SEED))
+
+    @cached_property
+    def held_out(self) -> AnomalyRows:
+        """The validation rows as they are, without stand-ins and with the weights that the data have; truth hidden."""
+        return self._rows("valid")
 
     @cached_property
     def test(self) -> AnomalyRows:

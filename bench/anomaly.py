@@ -232,7 +232,7 @@ def experiment(folder: Path, number: int) -> float | None:
     params = {**family.defaults(problem.facts())[0], **SMALL}
     job = Job(0, "cwola", params, number, 1, "cpu", "stand_in_auc", "maximize", "detect-anomaly", str(path))
     detector = family.fit(problem, params, job, lambda _step, predictions: float(np.mean(predictions)))
-    rows = [problem.train, problem._rows("valid"), problem.test]
+    rows = [problem.train, problem.held_out, problem.test]
     scores = np.concatenate([detector.predict(one) for one in rows])
     masses, regions = (np.concatenate([getattr(one, name) for one in rows]) for name in ("mass", "region"))
     window = bump_hunt.window(masses, regions)

@@ -133,7 +133,7 @@ def test_ceilings_are_above_and_never_trained_on_test_events(one_class):
     assert one.text == f"{3240 + 1080} normal events against {len(made.spare)} true anomalies"
     assert "other normal events" in other.text
     shuffled = made.test.labelled(np.random.default_rng(0).permutation(made.test.target))
-    again = SimpleNamespace(truth=made.truth, train=made.train, valid=made.valid, spare=made.spare, test=shuffled,
+    again = SimpleNamespace(truth=made.truth, train=made.train, valid=made.valid, held_out=made.held_out, spare=made.spare, test=shuffled,
                             method=made.method)
     np.testing.assert_array_equal(anomaly_ceilings.ceilings(again, 0)[0].score, one.score)
 
@@ -175,6 +175,7 @@ def test_weak_supervision_looks_for_the_bump_in_all_events(tmp_path):
     assert tables(found)["Bump hunt"].rows[0][0].startswith("all events")
     hunted = anomaly_injections.hunted(made)
     assert len(hunted) == len(made.train) + len(made.truth("valid")) + len(made.test)
+    assert (hunted.weight == 1).all(), "weights by which models are compared are not those of the data"
     assert hunted.target.sum() == sum(made.truth(part).sum() for part in ("train", "valid", "test"))
     assert "told from the sidebands" in found.verdict
     assert "in the signal region" in tables(found)["Detectors on true anomalies"].note
