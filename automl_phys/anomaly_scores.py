@@ -22,9 +22,7 @@ from automl_phys.ranking import Floats, effective
 
 WITH_TRUTH = ("roc_auc", "average_precision", "max_sic", "rejection@0.1", "rejection@0.3", "rejection@0.5")
 """What is measured where it is known which events are anomalies."""
-STAND_IN = "stand_in_auc"
-REGION = "region_excess"
-CHOSEN_BY = {STAND_IN: "roc_auc", REGION: "tpr@0.02"}
+CHOSEN_BY = {"stand_in_auc": "roc_auc", "region_excess": "tpr@0.02"}
 """Objectives that see no truth, and the metrics of classifiers behind them. Few events of a signal region are signal:
 the whole area under the curve would be a matter of the others."""
 

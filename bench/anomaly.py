@@ -78,14 +78,13 @@ def main() -> None:
 
 def one_class(run: Path) -> None:
     """Print a row for each detector."""
-    events, test, told = dijets("detect-anomaly-lhco"), *scored(run)
+    events, test, ours = dijets("detect-anomaly-lhco"), *scored(run)
     signal = events["label"] == "resonance"
     known = ~signal & ~np.isin(np.arange(len(signal)), test)
     columns = standardised(events["columns"], known)
     print(f"\none-class: {known.sum()} normal events learnt from, {signal[test].sum()} anomalies among {len(test)} "
           "test events")
     print(f"{'':22s} {'AUC':>15s} {'largest SIC':>15s} {'less than automl-phys, AUC':>28s} {'SIC':>14s} {'s':>7s}")
-    ours = told
     print_row("automl-phys", signal[test], ours, ours, 0.0)
     for name, module in DETECTORS.items():
         began = time.perf_counter()

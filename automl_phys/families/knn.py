@@ -38,16 +38,19 @@ def cost(facts: Facts) -> float:
 
 
 def space(facts: Facts) -> dict[str, Range]:
-    most = max(2, min(200, facts.rows.get("train", 1000) // 4))
-    return {"neighbours": Range(low=1, high=most, log=True, integer=True, text="nearest events that are looked for"),
+    return {"neighbours": Range(low=1, high=_most(facts), log=True, integer=True,
+                                text="nearest events that are looked for"),
             "method": Range(choices=("mean", "largest"), text="of their distances"),
             "scaling": detector_facts.SCALING}
 
 
 def defaults(facts: Facts) -> tuple[Params, ...]:
-    most = max(2, min(200, facts.rows.get("train", 1000) // 4))
-    first: Params = {"neighbours": min(100, most), "method": "mean", "scaling": "normal"}
-    return first, {**first, "neighbours": min(10, most)}
+    first: Params = {"neighbours": min(100, _most(facts)), "method": "mean", "scaling": "normal"}
+    return first, {**first, "neighbours": min(10, _most(facts))}
+
+
+def _most(facts: Facts) -> int:
+    return max(2, min(200, facts.rows.get("train", 1000) // 4))
 
 
 def load(folder: Path) -> Fitted:
