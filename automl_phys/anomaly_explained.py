@@ -52,8 +52,7 @@ class Odd:
 def most_anomalous(problem: AnomalyProblem, score: NDArray[Any], predict: Callable[[Any], Array], seed: int,
                    count: int = EVENTS) -> tuple[Odd, ...]:
     """The test events of the highest scores (n,), each explained by one batch of rows."""
-    test, valid = problem.test, problem.valid
-    normal = valid.take(np.flatnonzero(valid.target == 0))
+    test, normal = problem.test, problem.held_out.take(np.flatnonzero(problem.normal))
     schema = problem.schema
     names = [*schema.numbers, *schema.levels]
     chosen = np.unique(np.linspace(0, len(names) - 1, min(len(names), MOST_FEATURES)).astype(np.int64))

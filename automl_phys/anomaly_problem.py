@@ -130,22 +130,30 @@ class AnomalyProblem(TableProblem):
 
     @cached_property
     def valid(self) -> AnomalyRows:
-        """What trials are judged on: held-out events (target 0), and as anomalies (target 1) what the search may see.
+        """What trials are judged on: the held-out events first (target 0), and as anomalies (target 1) what the search
+        may see.
 
-        These are stand-ins made of the held-out events; in the weakly supervised setting the held-out events of the
-        signal region, 0 being those of the sidebands; with ``choose_by: truth`` true anomalies.
+        These are stand-ins made of the held-out events, which come behind them; with ``choose_by: truth`` the true
+        anomalies among them. In the weakly supervised setting events of the signal region (1) stand against those of
+        the sidebands (0), the training rows being judges too: no detector there has both seen an event and been told
+        where it belongs, and few of the region's are signal. Weights are those of the comparison.
         """
         rows = self.held_out
         if self.schema.settings["choose_by"] == "truth":
             return rows.labelled(self.truth("valid"))
         if self.method == "weakly-supervised" and rows.region is not None:
-            return region_against_sidebands(rows)
+            return region_against_sidebands(joined(rows, self._rows("train")))
         return joined(rows, self.stand_ins(rows, STAND_IN_SEED))
 
     @cached_property
     def held_out(self) -> AnomalyRows:
         """The validation rows as they are, without stand-ins and with the weights that the data have; truth hidden."""
         return self._rows("valid")
+
+    @cached_property
+    def normal(self) -> NDArray[np.bool_]:
+        """Which of the held-out rows (m,) say what scores are usual: those that ``valid`` does not call anomalies."""
+        return np.asarray(self.valid.target[:len(self.held_out)] == 0)
 
     @cached_property
     def test(self) -> AnomalyRows:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,12 @@ from numpy.typing import NDArray
 from automl_phys import event_space, pixels, points_scale, principal_axes, rundir
 from automl_phys.event_space import Column, Space
 from automl_phys.exhibits import Figure
-from automl_phys.table_problem import Rows, TableProblem
+from automl_phys.table_problem import Rows
 from automl_phys.trials import Watch
 from automl_phys.values import Array
+
+if TYPE_CHECKING:
+    from automl_phys.anomaly_problem import AnomalyProblem
 
 Floats = NDArray[np.floating[Any]]
 Scaling = Literal["normal", "standard"]
@@ -186,8 +189,9 @@ def _variate(column: Column, values: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Given:
-    """What a family fits: ``train`` float32 (n, K) with weights ``weight`` (n,), none negative; ``valid`` (m, K), of
-    which ``normal`` (m,) are held-out normal events with weights ``valid_weight`` (m,); and how rows become these."""
+    """What a family fits: ``train`` float32 (n, K) with weights ``weight`` (n,), none negative; ``valid`` (m, K), all
+    that a trial is judged on, of which ``normal`` (m,) are held-out normal events with weights ``valid_weight`` (m,), 0
+    for the others; and how rows become these."""
 
     train: NDArray[np.float32]
     weight: NDArray[np.float32]
@@ -210,14 +214,15 @@ class Given:
         return Tail.of(raw[self.normal], self.valid_weight[self.normal])
 
 
-def given(problem: TableProblem, scaling: Scaling = "normal", most: int = 0) -> Given:
+def given(problem: AnomalyProblem, scaling: Scaling = "normal", most: int = 0) -> Given:
     """Rows of a prepared problem as columns; ``most`` columns at most, if it is not 0."""
-    train, valid = problem.train, problem.valid
+    train, valid, held_out = problem.train, problem.valid, problem.held_out
     frame = Frame.of(train, scaling, most)
-    normal = np.asarray(valid.target) == 0 if len(valid.target) else np.ones(len(valid), np.bool_)
+    normal, weight = np.zeros(len(valid), np.bool_), np.zeros(len(valid), np.float32)
+    normal[:len(held_out)] = problem.normal
+    weight[normal] = held_out.fit_weight[problem.normal]
     columns = [np.concatenate([frame(block) for block in rows.blocks(BLOCK)]) for rows in (train, valid)]
-    return Given(columns[0], np.asarray(train.fit_weight, np.float32), columns[1],
-                 np.asarray(valid.fit_weight, np.float32), normal, frame)
+    return Given(columns[0], np.asarray(train.fit_weight, np.float32), columns[1], weight, normal, frame)
 
 
 # ---------------------------------------------------------------- scores

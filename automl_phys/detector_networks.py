@@ -64,7 +64,7 @@ def train(network: Any, given: Given, values: Mapping[str, Any], job: Job, watch
 
     head = keras_fit.Head(lambda _, said: ops.mean(said, axis=1), lambda said: said,
                           lambda _, said: ops.mean(said, axis=1))
-    held_out = given.valid_weight * given.normal
+    held_out = given.valid_weight
 
     def batch(columns: Array, weight: Array) -> keras_fit.Batch:
         return keras_fit.Batch((columns,), np.zeros((len(columns), 1), np.float32), np.asarray(weight, np.float32))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from automl_phys import anomaly_problem, recipe
+from automl_phys import anomaly_problem, detecting, recipe
 from automl_phys.anomaly_problem import AnomalyProblem, Injection
 from automl_phys.errors import DataError
 from automl_phys.tasks import detect_anomaly
@@ -133,10 +133,28 @@ def test_stand_ins_are_what_trials_are_judged_on(folder: Path) -> None:
     assert not np.array_equal(corrupted.valid.numbers, made.valid.numbers)
     assert len(made.whole().train) == len(made.train) + 320
     assert isinstance(made.whole(), AnomalyProblem)
-    region = prepared(folder, {"truth": "label == 1"}, {"signal_region": REGION})
-    assert region.method == "weakly-supervised"
-    assert region.valid.region is not None
-    assert np.array_equal(region.valid.target == 1, region.valid.region)
+
+
+def test_region_and_sidebands_compare_models_and_held_out_sidebands_calibrate(folder: Path) -> None:
+    made = prepared(folder, {"truth": "label == 1"}, {"signal_region": REGION})
+    assert made.method == "weakly-supervised"
+    judged, held_out = made.valid, made.held_out
+    assert judged.region is not None
+    assert held_out.region is not None
+    # training rows are judges too
+    assert len(judged) == len(held_out) + len(made.train)
+    assert np.array_equal(judged.target == 1, judged.region)
+    assert np.array_equal(judged.numbers[:len(held_out)], held_out.numbers)
+    # the comparison has weights of its own, here 0 far from the region; the calibration has those of the data
+    assert np.ptp(judged.weight[~judged.region]) > 0
+    given = detecting.given(made)
+    assert np.array_equal(made.normal, ~held_out.region)
+    assert np.array_equal(np.flatnonzero(given.normal), np.flatnonzero(~held_out.region))
+    assert set(given.valid_weight[given.normal]) == {1.0}
+    assert not given.valid_weight[~given.normal].any()
+    known = detect_anomaly.calibrate(made, judged, np.arange(len(judged), dtype=np.float32))
+    assert known["normal"] == (~held_out.region).sum()
+    assert known["scores"] == np.flatnonzero(~held_out.region).tolist()
 
 
 def test_true_anomalies_choose_only_if_the_recipe_says_so(folder: Path) -> None:

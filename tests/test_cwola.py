@@ -34,7 +34,9 @@ def events(n: int, seed: int, signal: int = 0, slope: float = 0.0) -> AnomalyRow
 
 def fitted(train: AnomalyRows, params: dict[str, Any], seed: int = 1) -> Any:
     valid = events(1000, 99)
-    problem: Any = SimpleNamespace(train=train, valid=valid.labelled(np.asarray(valid.region, np.int32)))
+    region = np.asarray(valid.region)
+    problem: Any = SimpleNamespace(train=train, valid=valid.labelled(region.astype(np.int32)), held_out=valid,
+                                   normal=~region)
     job = Job(1, "cwola", params, seed, 1, "cpu", "stand_in_auc", "maximize", "detect-anomaly", ".")
     return cwola.fit(problem, params, job, lambda _step, _scores: 0.5)
 
@@ -59,7 +61,8 @@ def test_no_event_is_scored_by_what_has_seen_it(params: dict[str, Any]) -> None:
     weights = sidebands.weights(train, params["sideband"])
     from automl_phys import detecting, region_classifiers
 
-    columns = detecting.given(SimpleNamespace(train=train, valid=train)).train  # type: ignore[arg-type]
+    problem: Any = SimpleNamespace(train=train, valid=train, held_out=train, normal=~np.asarray(train.region))
+    columns = detecting.given(problem).train
     job_seed = 1
     make: Any = region_classifiers.networks if params["classifier"] == "mlp" else region_classifiers.trees
     made = [make(region_classifiers.Sample(columns, labels, weights, fold, cwola.FOLDS), params, job_seed)

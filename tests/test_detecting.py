@@ -91,7 +91,8 @@ def test_principal_axes_heed_weights_and_point_one_way() -> None:
 
 def test_training_events_are_drawn_as_their_weights_say() -> None:
     train = rows(np.arange(1000.0)[:, None], weight=np.repeat([0.0, 1.0, 3.0], [500, 250, 250]))
-    given = detecting.given(SimpleNamespace(train=train, valid=train))  # type: ignore[arg-type]
+    problem: Any = SimpleNamespace(train=train, valid=train, held_out=train, normal=np.ones(1000, np.bool_))
+    given = detecting.given(problem)
     drawn = given.drawn(10_000, 1)
     assert len(drawn) == 1000
     assert (drawn >= given.train[500]).all()

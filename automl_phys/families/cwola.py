@@ -216,24 +216,24 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
 
     values: dict[str, Any] = dict(params)
     given = detecting.given(problem)
-    train, valid = cast("AnomalyRows", problem.train), problem.valid
+    train, held_out, aside = cast("AnomalyRows", problem.train), problem.held_out, problem.normal
     if train.region is None or not train.region.any():
         raise ValueError("no training row is in a signal region")
     region, fold = np.asarray(train.region), event_folds.of(train, FOLDS)
     sample = region_classifiers.Sample(given.train, region, sidebands.weights(train, values["sideband"]), fold, FOLDS)
     trained: Classifiers = (region_classifiers.networks(sample, values, job.seed) if values["classifier"] == "mlp"
                             else region_classifiers.trees(sample, values, job.seed))
+
     # sideband events of train rows are held out as well: classifiers of their fold have not seen them
-    aside = given.normal if valid.region is None else given.normal & ~valid.region
+    def both(of_train: Array, of_held_out: Array) -> Array:
+        return np.concatenate([of_train[~region], of_held_out[aside]])
 
-    def both(of_train: Array, of_valid: Array) -> Array:
-        return np.concatenate([of_train[~region], of_valid[aside]])
-
-    folds = both(fold, event_folds.of(valid, FOLDS))
-    mass = None if train.mass is None or valid.mass is None else both(train.mass, valid.mass)
-    levels = Levels.of(trained.log_odds(both(given.train, given.valid), folds), folds,
-                       both(given.weight, given.valid_weight), mass,
+    columns = given.valid[:len(held_out)]
+    folds = both(fold, event_folds.of(held_out, FOLDS))
+    mass = None if train.mass is None or held_out.mass is None else both(train.mass, held_out.mass)
+    levels = Levels.of(trained.log_odds(both(given.train, columns), folds), folds,
+                       both(given.weight, given.valid_weight[:len(held_out)]), mass,
                        0.0 if train.mass is None else float(train.mass[region].mean()))
     fitted = CrossFitted(given.frame, trained, levels, str(values["classifier"]))
-    watch(1, fitted.predict(valid))
+    watch(1, fitted.predict(problem.valid))
     return fitted

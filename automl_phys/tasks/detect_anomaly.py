@@ -148,11 +148,12 @@ def score(objective: str, part: AnomalyRows, predictions: Array) -> float:
 
 def calibrate(problem: AnomalyProblem, part: AnomalyRows, predictions: Array,
               predict: Callable[[Rows], Array] | None = None) -> Mapping[str, Any]:
-    """Of the scores (n,) of validation rows, those of normal events, what p-values and flags are told by."""
+    """Of the scores (n,) of what the winner was judged on, those of held-out normal events with their own weights, what
+    p-values and flags are told by."""
     from automl_phys import anomaly_flags
 
-    normal = part.target == 0
-    return anomaly_flags.calibration(predictions[normal], part.fit_weight[normal],
+    normal, rows = problem.normal, problem.held_out
+    return anomaly_flags.calibration(predictions[:len(rows)][normal], rows.fit_weight[normal],
                                      problem.schema.settings["background_efficiency"])
 
 
