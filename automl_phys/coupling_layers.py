@@ -87,19 +87,19 @@ class Couplings(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Residual(keras.layers.Layer):  # type: ignore[misc]
-    """x + W₂ φ(W₁ φ(x)), φ the SiLU; W₂ begins at zero."""
+    """x + W₂ φ(W₁ φ(x)), φ the SiLU; W₂ begins as ``start`` says, at zero by itself."""
 
-    def __init__(self, units: int, dropout: float = 0.0, **config: Any) -> None:
+    def __init__(self, units: int, dropout: float = 0.0, start: str = "zeros", **config: Any) -> None:
         super().__init__(**config)
-        self.units, self.dropout = units, dropout
+        self.units, self.dropout, self.start = units, dropout, start
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "dropout": self.dropout}
+        return {**super().get_config(), "units": self.units, "dropout": self.dropout, "start": self.start}
 
     def build(self, shape: Any) -> None:
         self._inner = keras.layers.Dense(self.units, "silu")
         self._drop = keras.layers.Dropout(self.dropout)
-        self._outer = keras.layers.Dense(self.units, kernel_initializer="zeros")
+        self._outer = keras.layers.Dense(self.units, kernel_initializer=self.start)
         self._inner.build((None, int(shape[-1])))
         self._outer.build((None, self.units))
         self.built = True

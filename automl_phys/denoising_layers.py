@@ -27,6 +27,8 @@ BEND = 7.0
 """How noise levels are spaced (ρ)."""
 WAVES = 16
 """Pairs of waves by which the noise level is told."""
+FIRST = 0.1
+"""Variance of what the network says before it has learnt anything, about."""
 EVALUATED = 1234
 """Seed of the noise with which validation events are judged: always the same."""
 
@@ -52,9 +54,11 @@ class Denoiser(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         self.kind = "table" if len(self.sides) == 1 else "images"
         if len(self.sides) == 1:
             self._first = keras.layers.Dense(self.units)
-            self._blocks = [Residual(self.units, self.dropout) for _ in range(self.layers_)]
+            # all zeros here and at the end would be a saddle point, which takes thousands of steps to leave where
+            # columns are not correlated
+            self._blocks = [Residual(self.units, self.dropout, "glorot_uniform") for _ in range(self.layers_)]
             self._told = [keras.layers.Dense(self.units) for _ in range(self.layers_)]
-            self._last = keras.layers.Dense(self.sides[0], kernel_initializer="zeros")
+            self._last = keras.layers.Dense(self.sides[0], kernel_initializer=keras.initializers.VarianceScaling(FIRST))
             self._first.build((None, self.sides[0]))
             self._last.build((None, self.units))
             for block, layer in zip(self._blocks, self._told, strict=True):

@@ -42,7 +42,7 @@ UPDATES = 1000
 BATCH = 512
 MOST_MASSES, PER_MASS = 8, 400
 """Masses in each sideband at which p-values are known, and events for each at least."""
-FEWEST_BEYOND = 10
+FEWEST_BEYOND = 40
 """Events of a mass beyond a score for them to say what its p-value is."""
 KIND = "kind.json"
 CLASSIFIERS = "classifiers"
@@ -212,28 +212,24 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
     """Train without each fold in turn. Raises ValueError where no row says whether it is in the signal region."""
     import numpy as np
 
-    from automl_phys import detecting, event_folds, region_classifiers, sidebands
+    from automl_phys import anomaly_problem, detecting, event_folds, region_classifiers, sidebands
 
     values: dict[str, Any] = dict(params)
     given = detecting.given(problem)
-    train, held_out, aside = cast("AnomalyRows", problem.train), problem.held_out, problem.normal
+    train, held_out = cast("AnomalyRows", problem.train), problem.held_out
     if train.region is None or not train.region.any():
         raise ValueError("no training row is in a signal region")
-    region, fold = np.asarray(train.region), event_folds.of(train, FOLDS)
-    sample = region_classifiers.Sample(given.train, region, sidebands.weights(train, values["sideband"]), fold, FOLDS)
+    # where no event is scored by what has seen it, held-out events can be learned from as well
+    rows = anomaly_problem.joined(train, held_out)
+    columns = np.concatenate([given.train, given.valid[:len(held_out)]])
+    region, fold = np.asarray(rows.region), event_folds.of(rows, FOLDS)
+    sample = region_classifiers.Sample(columns, region, sidebands.weights(rows, values["sideband"]), fold, FOLDS)
     trained: Classifiers = (region_classifiers.networks(sample, values, job.seed) if values["classifier"] == "mlp"
                             else region_classifiers.trees(sample, values, job.seed))
-
-    # sideband events of train rows are held out as well: classifiers of their fold have not seen them
-    def both(of_train: Array, of_held_out: Array) -> Array:
-        return np.concatenate([of_train[~region], of_held_out[aside]])
-
-    columns = given.valid[:len(held_out)]
-    folds = both(fold, event_folds.of(held_out, FOLDS))
-    mass = None if train.mass is None or held_out.mass is None else both(train.mass, held_out.mass)
-    levels = Levels.of(trained.log_odds(both(given.train, columns), folds), folds,
-                       both(given.weight, given.valid_weight[:len(held_out)]), mass,
-                       0.0 if train.mass is None else float(train.mass[region].mean()))
+    aside = ~region
+    levels = Levels.of(trained.log_odds(columns[aside], fold[aside]), fold[aside], rows.fit_weight[aside],
+                       None if rows.mass is None else rows.mass[aside],
+                       0.0 if rows.mass is None else float(rows.mass[region].mean()))
     fitted = CrossFitted(given.frame, trained, levels, str(values["classifier"]))
     watch(1, fitted.predict(problem.valid))
     return fitted
