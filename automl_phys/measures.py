@@ -224,7 +224,7 @@ OF_ANOMALIES: dict[str, Measure] = {m.name: m for m in (
             "area under TPR(FPR), stand-ins for anomalies against held-out normal events: rare populations or "
             "corrupted copies of these, or, weakly supervised, events of the signal region against those of the "
             "sidebands"),
-    Measure("region_excess", "Share of the signal region beyond 98 % of the sidebands", "maximize",
+    Measure("region_excess", "Region beyond 98 % of the sidebands", "maximize",
             "TPR at FPR = 0.02, events of the signal region against those of the sidebands, which weigh such that "
             "their mean mass is the region's: 0.02 if nothing is found"),
     OF_CLASSIFIERS["roc_auc"], OF_CLASSIFIERS["average_precision"], OF_CLASSIFIERS["max_sic"],

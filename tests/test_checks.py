@@ -316,4 +316,4 @@ def test_training_events_unlike_all_others_are_found_without_a_truth(seen, tmp_p
     label = (np.arange(2000) % 100 == 0).astype(int)
     far = {name: rng.normal(size=2000) + 30 * label for name in "ab"}
     found = outcome("contaminated", replace(seen, problem=sought(tmp_path, label, {"data": {}}, **far)))
-    assert (found.outcome, found.text[:5]) == ("issue", "1.00%")
+    assert (found.outcome, found.text[:5]) == ("tip", "1.00%")
