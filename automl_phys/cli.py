@@ -14,12 +14,15 @@ import traceback
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automl_phys import __version__, registry
 from automl_phys.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, AutomlPhysError, CallError, Mistake, RecipeError
+
+if TYPE_CHECKING:
+    from automl_phys.rundir import RunDir
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -68,6 +71,8 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run,
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
                                                 help="Override any key, e.g. search.trials=10; may be repeated.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
+Trust = Annotated[bool, typer.Option(
+    "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
 
 
@@ -78,6 +83,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
     cache: Annotated[bool, typer.Option(
         "--cache/--no-cache", help="Take over what an earlier run prepared of the same inputs.")] = True,
+    trust_environment: Trust = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
     from automl_phys import pipeline
@@ -85,6 +91,7 @@ def run(
     from automl_phys.console import Terminal
 
     wanted = language.load(recipe, sets or (), smoke)
+    wanted = language.trusting(wanted) if trust_environment else wanted
     with wanted.locating(), Terminal(quiet) as show:
         try:
             show.finished(pipeline.run(wanted, out, resume, show, cache))
@@ -98,6 +105,7 @@ def run(
 def plan(
     recipe: RecipeFile, sets: Sets = None, smoke: Smoke = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    trust_environment: Trust = False,
 ) -> None:
     """Show what would run, and why, before anything runs."""
     from automl_phys import pipeline, rundir
@@ -105,6 +113,7 @@ def plan(
     from automl_phys.console import Terminal
 
     wanted = language.load(recipe, sets or (), smoke)
+    wanted = language.trusting(wanted) if trust_environment else wanted
     with wanted.locating():
         decided = pipeline.make_plan(wanted)
     if as_json:
@@ -115,23 +124,58 @@ def plan(
 
 @app.command()
 def predict(
-    run: RunFolder, data: Annotated[str, typer.Argument(help="New data: a file, a glob, or a folder of images.")],
-    output: Annotated[Path, typer.Option(
-        "-o", "--output", help="Where the scores go: .parquet, .csv, .feather, .h5 or .root.")],
-    quiet: Quiet = False,
+    run: RunFolder,
+    data: Annotated[str | None, typer.Argument(
+        help="New data: a file, a glob, or a folder of images. None for an agent, which plays.")] = None,
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output",
+        help="Where the scores go, or an agent's steps: .parquet, .csv, .feather, .h5 or .root.")] = None,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Of an agent: how many episodes it plays.")] = 10,
+    seed: Annotated[int, typer.Option(
+        "--seed", min=0, help="Of an agent: the same seed begins the same episodes.")] = 0,
+    render: Annotated[Path | None, typer.Option(
+        "--render", help="Of an agent: where a film of the first episode goes, .gif or .mp4.")] = None,
+    explore: Annotated[bool, typer.Option("--explore", help="Of an agent: act at random as while it learnt.")] = False,
+    trust_environment: Trust = False, quiet: Quiet = False,
 ) -> None:
-    """Score new data with a finished run."""
+    """Score new data with a finished run; an agent plays episodes instead."""
     from automl_phys import pipeline, table_file
     from automl_phys.console import Terminal
     from automl_phys.rundir import RunDir
 
-    table_file.check(output)
+    if output is not None:
+        table_file.check(output)
+    if pipeline.plays(RunDir(run)):
+        _play(RunDir(run), data, (output, render), episodes, seed, (explore, trust_environment), quiet)
+        return
+    if data is None or output is None:
+        raise CallError(Mistake("missing-argument", "New data are scored, and the scores go into a file.",
+                                f"Give both: automl-phys predict {run} DATA -o scores.parquet"))
     if output.exists() and Path(data).exists() and output.samefile(data):
         raise CallError(Mistake("same-file", f"The scores would be written over the data, {data}.",
                                 "Name another file under -o."))
     with Terminal(quiet) as show:
         rows = pipeline.predict(RunDir(run), Path(data), output, show)
     typer.echo(f"Wrote the scores of {rows} to {output}.")
+
+
+def _play(run_dir: RunDir, data: str | None, files: tuple[Path | None, Path | None], episodes: int, seed: int,
+          flags: tuple[bool, bool], quiet: bool) -> None:
+    """Have an agent play, and write its steps and a film, whichever is asked for."""
+    from automl_phys import pipeline, play
+    from automl_phys.console import Terminal
+
+    if data is not None:
+        raise CallError(Mistake("no-data-needed", "An agent takes no data: it plays.",
+                                f"Leave {data} out: automl-phys predict {run_dir.path} --episodes 10 -o steps.parquet"))
+    if files[1] is not None:
+        play.check(files[1])
+    with Terminal(quiet) as show:
+        said = pipeline.play(run_dir, play.Wanted(episodes, seed, *files, *flags), show)
+    typer.echo(f"{said}.")
+    for what, file in zip(("steps", "film of the first episode"), files, strict=True):
+        if file is not None:
+            typer.echo(f"Wrote the {what} to {file}.")
 
 
 @app.command()

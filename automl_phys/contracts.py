@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class Facts:
     """What is known of a problem without solving it; enough to plan, small enough to print.
 
-    ``kind`` is ``table``, ``images``, ``text``, ``points`` or ``series`` (later ``environment``). ``rows`` counts rows
-    by part. ``sizes`` holds what families ask for: ``numbers``, ``categories``, ``outputs`` (classes), of images
+    ``kind`` is ``table``, ``images``, ``text``, ``points``, ``series`` or ``environment``, which alone has a ``name``,
+    its id. ``rows`` counts rows by part, of an environment episodes. ``sizes`` holds what families ask for:
+    ``numbers``, ``categories``, ``outputs`` (classes), of images
     ``height``, ``width``, ``channels`` and the ``columns`` that they make … ``tables`` are for people.
     """
 
@@ -39,6 +40,7 @@ class Facts:
     sizes: Mapping[str, int]
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ class Fitted(Protocol):
 
     @property
     def history(self) -> tuple[Mapping[str, float], ...]:
-        """The learning curve: one mapping per step, keys ``step``, ``train_loss``, ``valid_loss``; may be empty."""
+        """The learning curve: one mapping per step, keys ``step``, ``train_loss``, ``valid_loss``, of agents
+        ``train_return`` and ``valid_return``; may be empty."""
         ...
 
     def predict(self, rows: Any) -> Array: ...
@@ -289,6 +292,8 @@ class Candidate:
     figures: tuple[Figure, ...] = ()
     family: str = ""
     predict_with_all: Callable[[Any], Any] | None = None
+    model: Callable[[], Fitted] | None = None
+    """The saved model itself, where it is one alone."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +309,10 @@ class Replica:
     predictions: Any
     predict: Callable[[Any], Any]
     """For other rows of the problem."""
+    history: tuple[Mapping[str, float], ...] = ()
+    """Its learning curve, as in :class:`Fitted`."""
+    model: Callable[[], Fitted] | None = None
+    """The saved model itself."""
 
 
 class Searched(Protocol):
@@ -332,6 +341,15 @@ class Costed(Protocol):
 
     def cost(self, facts: Facts) -> float:
         """Seconds of a usual trial on one core, roughly: the search shares its time by it, and must not by a clock."""
+        ...
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A family that can tell beforehand that a fit would come to nothing, whatever is chosen from the space."""
+
+    def refuse(self, facts: Facts, space: Mapping[str, Range]) -> Mistake | None:
+        """What stands in the way of fitting this very problem with the space as the recipe has it."""
         ...
 
 

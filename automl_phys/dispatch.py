@@ -1,7 +1,8 @@
 """Jobs out, results back: what the search and the refit of the winners have in common.
 
 Takes jobs; gives trials, each kept in its folder of the run from the moment it is sent. A folder with the same job and
-a result is not done again; one without a result, left by a killed run, is cleared and done anew. Holds the stage's hard
+a result is not done again; one without a result, left by a killed run, is cleared and done anew, from the fit's own
+checkpoint where it left one. Holds the stage's hard
 stop: jobs get the time that is left as their limit, and one that does not stop by itself is stopped. How a job is
 carried out is :mod:`automl_phys.worker`'s work, where is the executor's.
 """
@@ -19,6 +20,7 @@ from dataclasses import replace
 from types import FrameType
 
 from automl_phys.contracts import Executor, Show
+from automl_phys.errors import CallError
 from automl_phys.rundir import FitDir, RunDir, disk_error, read_json, write_json
 from automl_phys.trials import Job, Progress, Result, Trial
 
@@ -108,8 +110,8 @@ class Dispatch:
         folder = FitDir(self._run.path / job.folder)
         job = replace(job, limit_s=None if self._end is None else self.time_left_s())
         try:
-            shutil.rmtree(folder.path, ignore_errors=True)
-            folder.path.mkdir(parents=True)
+            _clear(folder, job)
+            folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise disk_error(error, folder.path) from error
         write_json(folder.job, job)
@@ -127,6 +129,20 @@ class Dispatch:
         self._executor.cancel(job.number)
         took = (job.limit_s or 0.0) - self.time_left_s()
         return self._keep(Result(job.number, "timed_out", None, took, "it was stopped: the time was over"))
+
+
+def _clear(folder: FitDir, job: Job) -> None:
+    """Remove what an earlier attempt left, but for the checkpoint of this very job."""
+    try:
+        same = folder.checkpoint.exists() and _identity(read_json(folder.job, Job)) == _identity(job)
+    except CallError:  # damaged: whose checkpoint that was is not known
+        same = False
+    if not same:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        return
+    for path in folder.path.iterdir():
+        if path != folder.checkpoint:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _identity(job: Job) -> Job:

@@ -57,7 +57,8 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
         return known[key]
 
     def candidate(name: str, role: Literal["winner", "member", "baseline"], members: tuple[Member, ...]) -> Candidate:
-        parts: tuple[Part, ...] = ("train", "test") if role == "winner" else ("test",)
+        with_train = role == "winner" and plan.facts.kind != "environment"  # which trains on no rows
+        parts: tuple[Part, ...] = ("train", "test") if with_train else ("test",)
         predictions = {part: ensemble.mean([predicted(m, part) for m in members], [m.weight for m in members])
                        for part in parts}
         heaviest = sorted(members, key=lambda m: -m.weight)[:STAND_INS]
@@ -66,6 +67,8 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
                          _trained_on(members), predict_with_all=partial(_predict, run_dir, members))
         alone = members[0] if len(members) == 1 else None
         made = replace(made, family=alone.family if alone else "", replicas=_replicas(chosen, run_dir, alone))
+        if alone and len(alone.folders) == 1:
+            made = replace(made, model=partial(ensemble.model, alone.family, run_dir.path / alone.folders[0]))
         return replace(made, figures=ensemble.figures(run_dir.path, members)) if role == "winner" else made
 
     wanted: list[tuple[str, Literal["winner", "member", "baseline"], tuple[Member, ...]]] = [
@@ -93,7 +96,8 @@ def _replicas(chosen: Ensemble, run_dir: RunDir, member: Member | None) -> tuple
         value = read_json(folder.result, Result).value
         made.append(Replica(
             problem.variation, float("nan") if value is None else value, np.load(folder.valid, allow_pickle=False),
-            partial(_predict_with, job.family, folder.model())))
+            partial(_predict_with, job.family, folder.model()),
+            tuple(search_figures.read_history(folder)), partial(ensemble.model, job.family, folder.model())))
     return tuple(made)
 
 

@@ -107,13 +107,14 @@ class Figure:
 
     ``kind`` is ``xy`` (draw ``series``, and the panel ``below`` them, if there is one), ``matrix`` (draw
     ``matrix[row][column]`` with the axes' categories, row along y, on the scale ``shade``, if there is one),
-    ``scatter`` (draw ``points`` on linear axes) or ``pictures`` (draw ``pictures`` side by side, ``across`` in a row;
-    those without colours in shades on one scale, ``shade``). ``caption`` says how to read it, in one or two sentences.
+    ``scatter`` (draw ``points`` on linear axes), ``pictures`` (draw ``pictures`` side by side, ``across`` in a row;
+    those without colours in shades on one scale, ``shade``) or ``animation`` (show ``animation``, a GIF in base64, and
+    where nothing can move ``pictures``, moments of it). ``caption`` says how to read it, in one or two sentences.
     """
 
     name: str
     title: str
-    kind: Literal["xy", "matrix", "scatter", "pictures"]
+    kind: Literal["xy", "matrix", "scatter", "pictures", "animation"]
     x: Axis
     y: Axis
     series: tuple[Series, ...] = ()
@@ -125,6 +126,7 @@ class Figure:
     caption: str = ""
     section: str = "Performance"
     below: Panel | None = None
+    animation: str = ""
 
 
 @dataclass(frozen=True)

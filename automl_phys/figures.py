@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
@@ -90,8 +91,12 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 def draw(figure: Figure, folder: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
-    """Write ``folder/<figure.name>.<format>`` for each format. Raises RunError when the disk refuses."""
+    """Write ``folder/<figure.name>.<format>`` for each format, of an animation a GIF besides. Raises RunError when the
+    disk refuses."""
     paths = [folder / f"{figure.name}.{suffix}" for suffix in formats]
+    if figure.animation:
+        with rundir.atomic(folder / f"{figure.name}.gif") as temporary:
+            temporary.write_bytes(b64decode(figure.animation))
     with _style(figure):
         drawing = _drawn(figure)
         for path, suffix in zip(paths, formats, strict=True):
@@ -101,7 +106,11 @@ def draw(figure: Figure, folder: Path, formats: Sequence[str] = ("png", "pdf")) 
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element, scaling to its container, its ids beginning with the figure's name."""
+    """The figure as an ``<svg>`` element, scaling to its container, its ids beginning with the figure's name; an
+    animation as an ``<img>`` that holds its own data."""
+    if figure.animation:
+        return (f"<p><strong>{escape(figure.title)}</strong></p>\n"
+                f'<img alt={quoteattr(figure.title)} src="data:image/gif;base64,{figure.animation}">')
     text = StringIO()
     with _style(figure):
         _drawn(figure).savefig(text, format="svg", metadata=METADATA["svg"])
@@ -138,7 +147,7 @@ def _drawn(figure: Figure) -> Drawing:
     drawing = Drawing()
     layout = ConstrainedLayoutEngine()
     FigureCanvasAgg(drawing)
-    if figure.kind == "pictures":
+    if figure.kind in ("pictures", "animation"):
         picture_drawing.draw(drawing, figure, _power)
         return drawing
     if figure.kind == "xy" and figure.below is not None:

@@ -1,8 +1,8 @@
-"""What can be measured of a classifier, of predicted amounts, clusters, generated events or anomalies: names,
+"""What can be measured of a classifier, of predicted amounts, clusters, generated events, anomalies or agents: names,
 directions, labels, formulas.
 
 How is the work of :mod:`automl_phys.metrics`, :mod:`automl_phys.cluster_scores`, :mod:`automl_phys.closure`,
-:mod:`automl_phys.anomaly_scores` and the like.
+:mod:`automl_phys.anomaly_scores`, :mod:`automl_phys.agent_scores` and the like.
 Standard library only, so that a recipe's objective is checked, and metrics are listed, without importing numpy.
 """
 
@@ -254,8 +254,31 @@ OF_ANOMALIES: dict[str, Measure] = {m.name: m for m in (
             objective=False, alone=False),
 )}
 
+OF_AGENTS: dict[str, Measure] = {m.name: m for m in (
+    Measure("mean_return", "Mean return", "maximize",
+            "mean over trainings and episodes of Σ rewards, undiscounted, the agent taking its best action"),
+    Measure("interquartile_return", "Interquartile mean of the return", "maximize",
+            "mean of the middle half of the returns of all trainings and episodes (Agarwal et al. 2021)"),
+    Measure("low_return", "Return exceeded in 90 % of the episodes", "maximize", "10 % quantile of the returns"),
+    Measure("stochastic_return", "Mean return while exploring", "maximize",
+            "mean over trainings and episodes of Σ rewards, the agent acting at random as it did while it learnt"),
+    Measure("solved", "Trainings that solve the environment", "maximize",
+            "share of the trainings whose mean return reaches what the environment's authors call solved",
+            objective=False),
+    Measure("episode_length", "Mean length of an episode", "maximize", "steps until an episode ends, or is cut off",
+            objective=False),
+    Measure("gain_over_random", "Gain over the random agent", "maximize",
+            "mean return less that of an agent that acts at random", objective=False, alone=False),
+    Measure("gain_over_published", "Difference to the published return", "maximize",
+            "mean return less that which RL Baselines3 Zoo publishes of the same algorithm", objective=False,
+            alone=False),
+    Measure("gain_over_controller", "Gain over the controller", "maximize",
+            "mean return less that of the environment's own controller, on the same episodes", objective=False,
+            alone=False),
+)}
+
 MEASURES: dict[str, Measure] = (
-    OF_ANOMALIES | OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER | OF_EVENTS)
+    OF_AGENTS | OF_ANOMALIES | OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER | OF_EVENTS)
 
 
 def find(name: str) -> tuple[Measure, float | None]:

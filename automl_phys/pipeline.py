@@ -16,6 +16,7 @@ from contextlib import closing
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from automl_phys import machine, plan, recipe, registry, rundir
 from automl_phys.contracts import Executor, Facts, Plan, Show
@@ -24,6 +25,9 @@ from automl_phys.errors import CallError, Mistake
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Progress, Result, Slot
+
+if TYPE_CHECKING:
+    from automl_phys.play import Wanted
 
 
 def make_plan(wanted: Recipe, known: Facts | None = None) -> Plan:
@@ -73,6 +77,21 @@ def predict(run_dir: RunDir, source: Path, target: Path, show: Show) -> str:
     decided = rundir.read_json(run_dir.plan, Plan)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
     return stage.run(decided, run_dir, source, target, show)
+
+
+def plays(run_dir: RunDir) -> bool:
+    """Whether a run is of an agent, which needs no data to predict. Raises CallError for what is no run."""
+    return rundir.read_json(run_dir.plan, Plan).facts.kind == "environment"
+
+
+def play(run_dir: RunDir, wanted: Wanted, show: Show) -> str:
+    """Have the agent of a finished run play; gives what came of it in words. Raises AutomlPhysError."""
+    from automl_phys import play as stage
+    from automl_phys import worker
+
+    decided = rundir.read_json(run_dir.plan, Plan)
+    os.environ.update(worker.environment(1, "cpu", decided.framework))
+    return stage.run(decided, run_dir, wanted, show)
 
 
 def generate(run_dir: RunDir, count: int, seed: int, where: Sequence[str], target: Path, show: Show) -> None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automl_phys import readable, registry, space
-from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Task, direction_of
+from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Refusing, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.values import Direction
 
@@ -110,6 +110,8 @@ def _families(
                 reason = "the baseline, tried once" if baseline_only else f"{reason}; its first trial is the baseline"
             ranges, defaults = space.override(
                 family.space(facts), family.defaults(facts), space.of_family(name, overrides))
+            if isinstance(family, Refusing) and (mistake := family.refuse(facts, ranges)):
+                raise RecipeError(mistake)
             if name == task.BASELINE and baseline_only:
                 ranges, defaults = space.pin(ranges, defaults[0]), defaults[:1]
             cost = round(family.cost(facts), 3) if isinstance(family, Costed) else 1.0
@@ -150,7 +152,8 @@ def _framework(recipe: Recipe, task: Task, facts: Facts, gpu: bool, reasons: lis
             raise RecipeError(Mistake(
                 "wrong-framework", f"Task '{recipe.task}' runs on {task.FRAMEWORK}, which its training is written for.",
                 f"Leave 'framework' out, or say {task.FRAMEWORK}.", ("compute", "framework")))
-        reasons.append(f"Keras runs on {task.FRAMEWORK}, which the training of this task is written for.")
+        runs = "Agents are networks of" if facts.kind == "environment" else "Keras runs on"
+        reasons.append(f"{runs} {task.FRAMEWORK}, which the training of this task is written for.")
         return task.FRAMEWORK
     if recipe.compute.framework != "auto":
         return recipe.compute.framework
@@ -170,6 +173,9 @@ def _threads(recipe: Recipe, task: Task, facts: Facts, machine: Machine, gpu: bo
         return recipe.compute.threads
     if gpu:
         return max(1, min(4, machine.cores // max(1, len(machine.gpus))))
+    if facts.kind == "environment" and not facts.sizes.get("image"):
+        reasons.append("One thread per training: networks of agents are small, and the environment has one.")
+        return 1
     alone = recipe.search.trials - (task.BASELINE not in task.families(recipe.options, recipe.model.families or ()))
     if alone <= 1 < machine.cores:
         threads = min(machine.cores, MOST_THREADS)
@@ -239,6 +245,9 @@ def _replicas(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> i
     count = facts.sizes.get("replicas", task.REPLICAS) if recipe.model.bagging == "auto" else recipe.model.bagging
     if count == 1:
         return 0
+    if facts.kind == "environment":
+        reasons.append(f"It is trained again from {count} fresh seeds, and the report is about these agents.")
+        return count
     what = "It is" if task.REPLICATED == "winner" else "It and the best of each other family are each"
     reasons.append(f"{what} fitted again on {count} variations of the problem, to see how well it holds.")
     return count

@@ -114,7 +114,7 @@ def count(number: int, noun: str) -> str:
 
 
 def rows(facts: Facts, number: int) -> str:
-    """``200 rows``, of series ``200 windows``."""
+    """``200 rows``, of series ``200 windows``, of an environment ``200 episodes``."""
     return count(number, _row(facts))
 
 
@@ -126,7 +126,7 @@ def parts(facts: Facts) -> str:
 
 
 def _row(facts: Facts) -> str:
-    return "window" if facts.kind == "series" else "row"
+    return {"series": "window", "environment": "episode"}.get(facts.kind, "row")
 
 
 def setting(value: Value) -> str:
@@ -199,7 +199,7 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("Workers", f"{count(plan.workers, 'worker')} ({plan.executor}), {count(plan.threads, 'thread')} each, "
                     f"{memory(plan.memory_mb_per_worker)} each"),
         ("Devices", ", ".join(plan.devices)),
-        ("Keras on", plan.framework),
+        ("Agents on" if plan.facts.kind == "environment" else "Keras on", plan.framework),
         ("Seed", str(plan.seed)),
     )
 
@@ -215,5 +215,7 @@ def _again(plan: Plan) -> str:
         return f"the mean over the {plan.folds} folds of the search"
     told = ["fitted again on train and validation"] if plan.refit else []
     told += [f"bagged over {plan.bagging} folds"] if plan.bagging > 1 else []
-    told += [f"fitted again on {plan.replicas} variations of the problem"] if plan.replicas else []
+    again = "trained again from {} fresh seeds" if plan.facts.kind == "environment" else \
+        "fitted again on {} variations of the problem"
+    told += [again.format(plan.replicas)] if plan.replicas else []
     return ", ".join(told) or "as they were in the search"

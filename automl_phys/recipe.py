@@ -66,9 +66,9 @@ def load(path: Path, sets: Sequence[str] = (), smoke: bool = False) -> Recipe:
     """
     layers: list[Written] = []
     mistakes: list[Mistake] = []
-    if smoke:
-        layers.append(recipe_text.smoke())
     written = recipe_text.read(path)
+    if smoke:
+        layers.append(recipe_text.smoke(written.data.get("task")))
     for text in sets:
         try:
             layers.append(recipe_text.from_set(text))
@@ -90,6 +90,13 @@ def dump(recipe: Recipe) -> str:
     folder = recipe.folder.absolute()
     return yaml.dump(recipe_text.moved_paths(recipe.data, lambda path: str(folder / path)), Dumper=_Dumper,
                      sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+
+
+def trusting(recipe: Recipe) -> Recipe:
+    """The same recipe with leave to import code beside it, where its task has a use for that. Not to be had from the
+    recipe itself."""
+    options = recipe.options
+    return replace(recipe, options=options.trusting()) if hasattr(options, "trusting") else recipe
 
 
 class _Dumper(yaml.SafeDumper):

@@ -37,6 +37,11 @@ SMOKE: Mapping[str, Mapping[str, Any]] = {
 }
 """What ``--smoke`` sets, to see in a minute whether everything works; ``--set`` still wins over it."""
 
+SMOKE_OF_TASK: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "reinforce": {"model": {"bagging": 2}, "train": {"steps": 500}, "evaluate": {"episodes": 5, "choose_by": 3}},
+}
+"""What it sets besides, or otherwise, for some tasks."""
+
 
 @dataclass(frozen=True)
 class Written:
@@ -61,10 +66,11 @@ def read(path: Path) -> Written:
     return _read_chain(path, ())
 
 
-def smoke() -> Written:
-    """What ``--smoke`` puts over a recipe."""
-    keys = [(section, key) for section, keys in SMOKE.items() for key in keys]
-    return Written({name: dict(keys) for name, keys in SMOKE.items()}, dict.fromkeys(keys, Place("--smoke")))
+def smoke(task: Any) -> Written:
+    """What ``--smoke`` puts over a recipe for a task."""
+    sections = _merged(SMOKE, SMOKE_OF_TASK.get(task, {}) if isinstance(task, str) else {})
+    keys = [(section, key) for section, keys in sections.items() for key in keys]
+    return Written({name: dict(keys) for name, keys in sections.items()}, dict.fromkeys(keys, Place("--smoke")))
 
 
 def from_set(text: str) -> Written:

@@ -59,6 +59,11 @@ class FitDir:
         """The exception of a failed one."""
         return self.path / "traceback.txt"
 
+    @property
+    def checkpoint(self) -> Path:
+        """What a fit that was cut off goes on from."""
+        return self.path / "checkpoint"
+
     def model(self, fold: int | None = None) -> Path:
         """The saved model, or the one of a fold where the job fitted several."""
         return self.path / "model" if fold is None else self.path / "model" / str(fold)

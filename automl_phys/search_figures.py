@@ -36,11 +36,15 @@ def read_histories(run_dir: RunDir, chosen: Sequence[Trial]) -> dict[int, Histor
     """Learning curves of some trials by number; those without one are left out."""
     found: dict[int, History] = {}
     for trial in chosen:
-        path = FitDir(run_dir.trial(trial.job.number)).history
-        steps = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        if steps:
-            found[trial.job.number] = [{key: float(value) for key, value in step.items()} for step in steps]
+        if steps := read_history(FitDir(run_dir.trial(trial.job.number))):
+            found[trial.job.number] = steps
     return found
+
+
+def read_history(fit: FitDir) -> list[dict[str, float]]:
+    """Learning curve of a fit; empty where it has none."""
+    steps = json.loads(fit.history.read_text(encoding="utf-8")) if fit.history.exists() else []
+    return [{key: float(value) for key, value in step.items()} for step in steps]
 
 
 def figures(plan: Plan, trials: Sequence[Trial], curves: Mapping[int, History]) -> tuple[Figure, ...]:
@@ -74,17 +78,25 @@ def search_history(plan: Plan, trials: Sequence[Trial]) -> Figure | None:
 
 
 def learning(plan: Plan, trials: Sequence[Trial], curves: Mapping[int, History]) -> Figure | None:
-    """Loss against step of the best trials that have a learning curve."""
+    """Loss against step of the best trials that have a learning curve; of agents, the return."""
     series = []
+    agents = plan.facts.kind == "environment"
+    what = "return" if agents else "loss"
     for trial in [t for t in ranked(plan, trials) if t.job.number in curves][:BEST_TRIALS]:
         name = f"{trial.job.family} {trial.job.number}"
-        for key, kind in (("train_loss", "train"), ("valid_loss", "validation")):
+        for key, kind in ((f"train_{what}", "train"), (f"valid_{what}", "validation")):
             points = [(s["step"], s[key]) for s in curves[trial.job.number] if isfinite(s.get(key, float("nan")))]
             if points:
                 x, y = zip(*points, strict=True)
                 series.append(Series(f"{name}, {kind}", "line", x, y, group=name))
     if not series:
         return None
+    if agents:
+        return Figure("search-learning-curves", "Learning curves of the trials", "xy", Axis("Steps in the environment"),
+                      Axis("Return"), tuple(series), section="Search",
+                      caption="Of the best trials. train: mean of the last 100 episodes of the training, while it "
+                              "explores; validation: mean over episodes of the agent as it then was. The best of "
+                              "these moments is kept.")
     return Figure("learning-curves", "Learning curves", "xy", Axis("Step (epoch, tree)", scale="log"), Axis("Loss"),
                   tuple(series), section="Search",
                   caption="Of the best trials. Validation loss that rises while train loss falls is overfitting; the "

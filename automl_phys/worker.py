@@ -151,7 +151,7 @@ def _score(task: Task, job: Job, part: Any, predictions: Array, where: str) -> f
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:LONGEST_MESSAGE].removesuffix(": ")
+    return f"{type(error).__name__}: {text}"[:LONGEST_MESSAGE].removesuffix(": ").removesuffix(".")
 
 
 def _free_memory() -> None:

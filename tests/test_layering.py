@@ -13,7 +13,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
-                     "anomaly_sections"), 2),
+                     "anomaly_sections", "reinforce_sections", "zoo"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -37,9 +37,15 @@ LAYERS: dict[str, int] = {
                      "principal_axes", "event_folds", "region_classifiers",
                      "anomaly_scores", "bump_hunt", "mass_sculpting", "anomaly_ceilings", "anomaly_explained", "anomaly_figures",
                      "anomaly_tables", "anomaly_exhibits", "anomaly_injections",
-                     "anomaly_problem", "anomaly_flags", "sidebands", "stand_ins", "table_anomalies"), 3),
+                     "anomaly_problem", "anomaly_flags", "sidebands", "stand_ins", "table_anomalies",
+                     "environments", "environment_modules", "environment_spaces", "environment_wrappers",
+                     "observation_scale", "beam_environment", "beam_picture", "oscillator_environment",
+                     "oscillator_picture", "interquartile", "episode_video",
+                     "environment_problem", "gym_spaces", "episode_play", "episode_film", "agents", "agent_facts",
+                     "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
+                     "reinforce_exhibits", "reinforce_figures", "reinforce_tables"), 3),
     **dict.fromkeys(RIBS, 4),
-    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "draw", "earlier",
+    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "cli"), 6),
@@ -49,7 +55,7 @@ LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
          "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
          "h5py", "uproot", "awkward", "pooch", "PIL", "statsforecast", "statsmodels", "pandas",
-         "pyod"}
+         "pyod", "gymnasium", "stable_baselines3", "sb3_contrib"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 
@@ -98,7 +104,7 @@ def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
         assert not (layer == 5 and other == 5 and target in STAGES), f"{path.name}: a stage imports a stage, {name}"
 
 
-STAGES = {"prepare", "search", "worker", "refit", "predict", "draw", "evaluate", "diagnose", "report"}
+STAGES = {"prepare", "search", "worker", "refit", "predict", "play", "draw", "evaluate", "diagnose", "report"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -219,7 +219,7 @@ ELSEWHERE = ("classify-jets", "transfer-imagenet")
 def test_every_shipped_recipe_plans(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["task"] in (
-        "classify", "detect-anomaly", "forecast", "generate", "reduce+cluster", "regress", "transfer")
+        "classify", "detect-anomaly", "forecast", "generate", "reduce+cluster", "regress", "reinforce", "transfer")
 
 
 @pytest.mark.slow

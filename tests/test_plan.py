@@ -20,25 +20,33 @@ JETS = Facts("table", {"train": 24_000, "valid": 8000, "test": 8000},
              {"numbers": 19, "categories": 0, "outputs": 3, "weighted": 1, "folds": 0})
 MANY = Facts("table", {"train": 6_000_000, "valid": 2_000_000, "test": 2_000_000},
              {"numbers": 28, "categories": 0, "outputs": 2, "weighted": 0, "folds": 0})
+CARTS = Facts("environment", {"valid": 20, "test": 100},
+              {"observations": 4, "actions": 2, "discrete": 1, "continuous": 0, "several": 0, "vector": 1, "image": 0,
+               "mapping": 0, "words": 0, "bounded": 0, "steps": 50_000, "time_limit": 500, "copies": 0, "normalize": -1,
+               "replicas": 5, "draws": 1}, name="CartPole-v1")
 LAPTOP = Machine(cores=8, memory_mb=16_000)
 TWO_GPUS = Machine(cores=32, memory_mb=128_000, gpus=("gpu:0", "gpu:1"))
 CLUSTER = Machine(cores=16, memory_mb=64_000, hosts=20)
 CASES = {"laptop": (JETS, LAPTOP, ""), "two_gpus": (JETS, TWO_GPUS, ""),
-         "cluster": (MANY, CLUSTER, "search: {trials: 400, minutes: 120, objective: roc_auc}\n")}
+         "cluster": (MANY, CLUSTER, "search: {trials: 400, minutes: 120, objective: roc_auc}\n"),
+         "agents": (CARTS, LAPTOP, "search: {trials: 12}\nmodel: {ppo: {discount: 0.9, rollout: {choices: [32, 64]}}}\n")}
+OF_AGENTS = "task: reinforce\nenvironment: {id: CartPole-v1}\ntrain: {steps: 50000}\n"
+OF_JETS = "task: classify\ndata: {builtin: jets, target: label}\n"
 
 
-def wanted(more: str = "") -> recipe.Recipe:
+def wanted(more: str = "", task: str = OF_JETS) -> recipe.Recipe:
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "higgs.yaml"
-        path.write_text(f"recipe: 1\ntask: classify\ndata: {{builtin: jets, target: label}}\nseed: 7\n{more}")
+        path.write_text(f"recipe: 1\n{task}seed: 7\n{more}")
         return recipe.load(path)
 
 
 def made(case: str) -> Plan:
     facts, machine, more = CASES[case]
-    return plan.make(wanted(more), facts, machine, lambda package: True)
+    task = OF_AGENTS if facts is CARTS else OF_JETS
+    return plan.make(wanted(more, task), facts, machine, lambda package: True)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -72,6 +80,23 @@ def test_the_baseline_stands_beside_a_recipe_that_does_not_name_it() -> None:
     alone = plan.make(wanted("model: {families: [mlp]}\n"), JETS, LAPTOP)
     baseline = next(chosen for chosen in alone.families if chosen.family == "linear")
     assert baseline.reason == "the baseline, tried once" and len(baseline.defaults) == 1
+
+
+def test_agents_that_cannot_take_the_actions_are_left_out_with_those_that_can() -> None:
+    made = plan.make(wanted("", OF_AGENTS), CARTS, LAPTOP)
+    assert [chosen.family for chosen in made.families] == ["ppo", "dqn", "qrdqn", "random_agent"]
+    assert made.skipped["sac"] == "takes continuous actions, not discrete actions (ppo and dqn do)"
+    with pytest.raises(RecipeError, match="No family can take this problem: sac: takes continuous"):
+        plan.make(wanted("model: {families: [sac]}\n", OF_AGENTS), CARTS, LAPTOP)
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    ("model: {families: [ppo], ppo: {rollout: 10000}}\n", "A rollout of ppo takes 80000 steps (8 copies of 10000), and a training has 50000"),
+    ("model: {families: [dqn], dqn: {warm_up: 50000}}\n", "dqn acts at random for 50000 steps before it learns")])
+def test_a_training_too_short_to_learn_anything_is_refused(more: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        plan.make(wanted(more, OF_AGENTS), CARTS, LAPTOP)
+    assert caught.value.mistakes[0].text.startswith(said)
 
 
 def test_gpus_asked_for_must_be_there() -> None:
