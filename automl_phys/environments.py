@@ -397,5 +397,5 @@ def _gymnasium() -> Any:
         import gymnasium.wrappers
     except ImportError as error:
         raise RunError(Mistake("missing-package", "Environments need the package gymnasium, which is not installed.",
-                               "Install it with: pip install 'automl-phys[reinforce]'")) from error
+                               "Install it with: pip install 'gymnasium[classic-control]'")) from error
     return gymnasium
