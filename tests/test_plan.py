@@ -24,13 +24,19 @@ CARTS = Facts("environment", {"valid": 20, "test": 100},
               {"observations": 4, "actions": 2, "discrete": 1, "continuous": 0, "several": 0, "vector": 1, "image": 0,
                "mapping": 0, "words": 0, "bounded": 0, "steps": 50_000, "time_limit": 500, "copies": 0, "normalize": -1,
                "replicas": 5, "draws": 1}, name="CartPole-v1")
+DIJETS = Facts("table", {"train": 12_000, "valid": 4000, "test": 4000},
+               {"numbers": 18, "categories": 0, "outputs": 0, "targets": 0, "folds": 0, "normal": 12_000, "region": 1,
+                "truth": 1, "weakly": 1, "by_truth": 0, "replicas": 12})
 LAPTOP = Machine(cores=8, memory_mb=16_000)
 TWO_GPUS = Machine(cores=32, memory_mb=128_000, gpus=("gpu:0", "gpu:1"))
 CLUSTER = Machine(cores=16, memory_mb=64_000, hosts=20)
 CASES = {"laptop": (JETS, LAPTOP, ""), "two_gpus": (JETS, TWO_GPUS, ""),
          "cluster": (MANY, CLUSTER, "search: {trials: 400, minutes: 120, objective: roc_auc}\n"),
-         "agents": (CARTS, LAPTOP, "search: {trials: 12}\nmodel: {ppo: {discount: 0.9, rollout: {choices: [32, 64]}}}\n")}
+         "agents": (CARTS, LAPTOP, "search: {trials: 12}\nmodel: {ppo: {discount: 0.9, rollout: {choices: [32, 64]}}}\n"),
+         "bumps": (DIJETS, LAPTOP, "search: {trials: 6}\n")}
 OF_AGENTS = "task: reinforce\nenvironment: {id: CartPole-v1}\ntrain: {steps: 50000}\n"
+OF_DIJETS = ("task: detect-anomaly\ndata: {builtin: dijets, truth: label == 'resonance', spectators: [m_jj]}\n"
+             "anomaly: {signal_region: m_jj > 3300 and m_jj < 3700}\n")
 OF_JETS = "task: classify\ndata: {builtin: jets, target: label}\n"
 
 
@@ -45,8 +51,8 @@ def wanted(more: str = "", task: str = OF_JETS) -> recipe.Recipe:
 
 def made(case: str) -> Plan:
     facts, machine, more = CASES[case]
-    task = OF_AGENTS if facts is CARTS else OF_JETS
-    return plan.make(wanted(more, task), facts, machine, lambda package: True)
+    tasks = {"agents": OF_AGENTS, "bumps": OF_DIJETS}
+    return plan.make(wanted(more, tasks.get(case, OF_JETS)), facts, machine, lambda package: True)
 
 
 @pytest.mark.parametrize("case", CASES)
