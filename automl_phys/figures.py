@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
     from numpy.typing import NDArray
 
+SPELLED = (2e4, 2e6)
+"""Largest values on a linear x axis whose numbers are written out."""
 DOTS_PER_INCH = 160
 SIZE_INCHES = (6.4, 4.8)
 MUTED = "#717581"
@@ -302,6 +304,8 @@ def _finish(axes: Axes, x: Axis, y: Axis, lying: bool) -> None:
             low, high = sorted(drawn.get_view_interval())
             drawn.set_major_formatter(FuncFormatter(_power))
             drawn.set_minor_formatter(FuncFormatter(_power) if high < 12 * low else NullFormatter())
+        elif axis is x and SPELLED[0] <= max(map(abs, drawn.get_view_interval())) < SPELLED[1]:
+            drawn.set_major_formatter(FuncFormatter(_spelled))  # a power of ten would stand in the label's place
     if lying:
         axes.invert_yaxis()
     elif x.categories and sum(map(len, x.categories)) > LONG_LABELS:
@@ -311,6 +315,11 @@ def _finish(axes: Axes, x: Axis, y: Axis, lying: bool) -> None:
 def _has_edges(axes: Axes) -> bool:
     """Whether a histogram or a curve fills the axes from side to side."""
     return bool(axes.patches) and not axes.containers
+
+
+def _spelled(value: float, _position: int | None = None) -> str:
+    """The label of a tick on a linear axis of large numbers, digits in groups of three."""
+    return f"{value:,.0f}".replace(",", "\N{THIN SPACE}").replace("-", "\N{MINUS SIGN}")
 
 
 def _power(value: float, _position: int | None = None) -> str:
