@@ -35,6 +35,16 @@ class Problem:
     valid: AnomalyRows
     kind: str = "table"
 
+    @property
+    def held_out(self) -> AnomalyRows:
+        """All of ``valid`` up to its last normal event: what stands in for anomalies comes behind, the signal region's
+        are among them."""
+        return self.valid.take(slice(0, int(np.flatnonzero(self.valid.target == 0)[-1]) + 1))
+
+    @property
+    def normal(self) -> Any:
+        return np.asarray(self.held_out.target) == 0
+
     def facts(self) -> Facts:
         images = self.train.images is not None
         return Facts(self.kind, {"train": len(self.train), "valid": len(self.valid), "test": 0},
