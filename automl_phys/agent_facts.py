@@ -1,7 +1,8 @@
 """What families of agents have in common before anything is trained: their words for hyperparameters, what is searched,
 what is tried first, which environments they can take, and what a training costs.
 
-Takes facts of an environment; gives spaces, defaults, reasons. A family says which :class:`Parameter` it has. Where RL
+Takes facts of an environment; gives spaces, defaults, reasons. A family is an :class:`Algorithm` with its
+:class:`Parameter`; :class:`Family` makes of these what the planner and the worker ask for. Where RL
 Baselines3 Zoo has published settings for the very environment (:mod:`automl_phys.zoo`), these are tried first, cut down
 to the steps that there are; what the zoo does not tell, and other environments, get values that are good for most. No
 library of agents is imported here.
@@ -12,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from automl_phys import zoo
-from automl_phys.contracts import Facts, Range
+from automl_phys.contracts import Facts, Fitted, Range
 from automl_phys.errors import Mistake
+from automl_phys.trials import Job, Watch
 from automl_phys.values import Params, Value
+
+if TYPE_CHECKING:
+    from automl_phys.environment_problem import EnvironmentProblem
 
 MEGABYTE = 2**20
 INTERPRETER_MB = 450
@@ -28,7 +34,6 @@ UPDATES = 8
 WARM_UP_SHARE = 5
 """At most this part of a training (one fifth) is spent on seeing what random actions do."""
 KINDS = {"discrete": "discrete actions", "continuous": "continuous actions", "several": "several actions at once"}
-
 
 Exploration = Literal["sampled", "greedy", "noise", "none"]
 """How an agent explores: by drawing from the distribution that it learnt, by acting at random now and then, by noise
@@ -157,118 +162,164 @@ def starting(parameters: Sequence[Parameter], **defaults: Value) -> tuple[Parame
                  for one in parameters)
 
 
-# ---------------------------------------------------------------- what can be taken
+# ---------------------------------------------------------------- a family
 
-def skip(algorithm: Algorithm, facts: Facts) -> str | None:
-    """Why an algorithm cannot take an environment, None when it can."""
-    if facts.kind != "environment":
-        return f"takes an environment, not {facts.kind}"
-    kind = next((kind for kind in KINDS if facts.sizes.get(kind)), "")
-    if kind not in algorithm.actions:
-        takes = " and ".join(KINDS[one] for one in KINDS if one in algorithm.actions)
-        others = {"discrete": "ppo and dqn do", "continuous": "ppo, sac and tqc do", "several": "ppo and a2c do"}
-        return f"takes {takes}, not {KINDS.get(kind, 'these')} ({others.get(kind, 'others do')})"
-    if algorithm.linear and not (facts.sizes.get("vector") or facts.sizes.get("words")):
-        return "takes observations that are a vector"
-    return None
+@dataclass(frozen=True)
+class Family:
+    """All that families of agents differ by; its methods are what the planner and the worker ask of each.
+
+    ``seconds`` is what a step of the environment costs beside the environment itself or, with a replay buffer, a
+    gradient. ``others`` are configurations that are tried after the first one, by the parameters that they change.
+    """
+
+    algorithm: Algorithm
+    parameters: tuple[Parameter, ...]
+    seconds: float
+    others: tuple[Mapping[str, Value], ...] = ()
+
+    def skip(self, facts: Facts) -> str | None:
+        """Why the algorithm cannot take an environment, None when it can."""
+        if facts.kind != "environment":
+            return f"takes an environment, not {facts.kind}"
+        kind = next((kind for kind in KINDS if facts.sizes.get(kind)), "")
+        if kind not in self.algorithm.actions:
+            takes = " and ".join(KINDS[one] for one in KINDS if one in self.algorithm.actions)
+            others = {"discrete": "ppo and dqn do", "continuous": "ppo, sac and tqc do", "several": "ppo and a2c do"}
+            return f"takes {takes}, not {KINDS.get(kind, 'these')} ({others.get(kind, 'others do')})"
+        if self.algorithm.linear and not (facts.sizes.get("vector") or facts.sizes.get("words")):
+            return "takes observations that are a vector"
+        return None
+
+    def memory_mb(self, facts: Facts) -> int:
+        """Interpreter, networks, and the replay buffer where there is one, which holds each observation twice."""
+        number = 1 if facts.sizes.get("image") else 4
+        buffer = next((one.default for one in self.parameters if one.word == "buffer"), 0)
+        assert isinstance(buffer, int)  # noqa: S101  # it counts steps
+        kept = min(buffer, facts.sizes.get("steps", 0))
+        replay = kept * (2 * number * facts.sizes.get("observations", 1) + 4 * facts.sizes.get("actions", 1) + 12)
+        images = 400 if facts.sizes.get("image") else 0
+        return INTERPRETER_MB + images + replay // MEGABYTE
+
+    def cost(self, facts: Facts) -> float:
+        """Seconds of a training."""
+        steps = facts.sizes.get("steps", 10_000)
+        first = self._first(facts)
+        every, gradients = first.get("train_every", 1), first.get("gradient_steps", 1)
+        each = 1.0
+        if isinstance(every, int) and isinstance(gradients, int) and gradients >= 0:
+            each = gradients / every
+        slower = 10 if facts.sizes.get("image") else 1
+        return 3 + steps * (3e-5 + self.seconds * each * slower)
+
+    def space(self, facts: Facts) -> dict[str, Range]:
+        """What is searched in an environment; what is not searched is pinned to its default."""
+        first = self._first(facts)
+        return {one.word: _range(one, first[one.word], facts, first) for one in self._existing(facts)}
+
+    def defaults(self, facts: Facts) -> tuple[Params, ...]:
+        """The first configuration, and ``others`` as far as their values are searched."""
+        ranges, first = self.space(facts), self._first(facts)
+        made: list[Params] = [first]
+        for other in self.others:
+            changed = {word: value for word, value in other.items()
+                       if word in ranges and (value in ranges[word].choices or not ranges[word].choices)}
+            if {**first, **changed} not in made:
+                made.append({**first, **changed})
+        return tuple(made)
+
+    def refuse(self, facts: Facts, space: Mapping[str, Range]) -> Mistake | None:
+        """Trainings that end before anything is learnt: with less than one rollout, or within the warm-up."""
+        word, steps, copies = self.algorithm.word, facts.sizes.get("steps", 0), _least(space.get("copies")) or 1
+        if (rollout := _least(space.get("rollout"))) is not None and rollout * copies > steps:
+            of = f"{copies:g} {'copies' if copies > 1 else 'copy'} of {rollout:g}"
+            return Mistake("steps-below-rollout", f"A rollout of {word} takes {rollout * copies:g} steps ({of}), and a "
+                           f"training has {steps}: it would learn nothing.",
+                           f"Raise train.steps, or lower environment.copies or model.{word}.rollout.",
+                           ("train", "steps"))
+        if (warm_up := _least(space.get("warm_up"))) is not None and warm_up >= steps:
+            return Mistake("steps-below-warm-up", f"{word} acts at random for {warm_up:g} steps before it learns, and "
+                           f"a training has {steps}: it would learn nothing.",
+                           f"Raise train.steps, or lower model.{word}.warm_up.", ("train", "steps"))
+        return None
+
+    def load(self, folder: Path) -> Fitted:
+        """Open a saved agent."""
+        from automl_phys import agents
+
+        return agents.load(folder)
+
+    def fit(self, problem: EnvironmentProblem, params: Params, job: Job, watch: Watch) -> Fitted:
+        """Train an agent."""
+        from automl_phys import agent_training
+
+        return agent_training.fit(self.algorithm, self.parameters, problem, params, job, watch)
+
+    def _existing(self, facts: Facts) -> list[Parameter]:
+        """Parameters that make sense for the environment's actions; all of them where these are not known."""
+        known = facts.kind == "environment"
+        return [one for one in self.parameters if not one.only or not known or facts.sizes.get(one.only)]
+
+    def _first(self, facts: Facts) -> dict[str, Value]:
+        """The values that are tried first: what the zoo has published, else each parameter's default."""
+        published = self._published(facts.name)
+        usual = {one.word: one.own if published and one.own is not None else one.default for one in self.parameters}
+        found: dict[str, Value] = {one.word: published.get(one.word, usual[one.word]) for one in self._existing(facts)}
+        sizes = facts.sizes
+        if sizes.get("copies"):
+            found["copies"] = sizes["copies"]
+        if "normalize" in found:
+            found["normalize"] = _normalize(self.algorithm, facts, published)
+        steps, copies = sizes.get("steps", 0), found.get("copies", 1)
+        assert isinstance(copies, int)  # noqa: S101  # by its range
+        if steps and "rollout" in found:
+            rollout = found["rollout"]
+            assert isinstance(rollout, int)  # noqa: S101
+            enough = steps if "rollout" in published else steps // UPDATES
+            while rollout > 1 and rollout * copies > enough:
+                rollout = max(1, rollout // 2)
+            found["rollout"] = rollout
+        if steps and "warm_up" in found:
+            warm_up = found["warm_up"]
+            assert isinstance(warm_up, int)  # noqa: S101
+            found["warm_up"] = min(warm_up, steps // WARM_UP_SHARE)
+        return found
+
+    def _published(self, name: str) -> dict[str, Value]:
+        """What the zoo tells of the algorithm in an environment, in our words; empty where it tells nothing."""
+        known = zoo.lookup(name, self.algorithm.word) if name else None
+        if known is None:
+            return {}
+        by_argument = {one.argument: one.word for one in self.parameters if one.argument}
+        words = {one.word for one in self.parameters}
+        found: dict[str, Value] = {by_argument[argument]: value for argument, value in known.items()
+                                   if argument in by_argument and _plain(value)}
+        found |= {by_argument[f"policy.{key}"]: value for key, value in (known.get("policy_kwargs") or {}).items()
+                  if f"policy.{key}" in by_argument}
+        found["copies"] = int(known.get("n_envs", 1))
+        if "normalize" in known:
+            found["normalize"] = _scaled(known["normalize"])
+        for argument, value, schedule in (("learning_rate", "learning_rate", "schedule"),
+                                          ("clip_range", "clip", "clip_schedule")):
+            if argument in known:
+                found |= _scheduled(known[argument], value, schedule)
+        if "noise_std" in known:
+            found["noise"] = float(known["noise_std"])
+        if isinstance(known.get("train_freq"), list):  # once an episode: as often, but step by step
+            found |= {"train_every": 1, "gradient_steps": 1}
+        if self.algorithm.linear and known.get("policy") == "LinearPolicy":
+            found["network"] = []
+        if isinstance(network := found.get("network"), dict):
+            found["network"] = network.get("pi")
+        return {word: value for word, value in found.items() if word in words}
 
 
-def memory_mb(facts: Facts, buffer: int = 0) -> int:
-    """Interpreter, networks, and the replay buffer of so many steps, which holds each observation twice."""
-    number = 1 if facts.sizes.get("image") else 4
-    kept = min(buffer, facts.sizes.get("steps", 0))
-    replay = kept * (2 * number * facts.sizes.get("observations", 1) + 4 * facts.sizes.get("actions", 1) + 12)
-    images = 400 if facts.sizes.get("image") else 0
-    return INTERPRETER_MB + images + replay // MEGABYTE
-
-
-def cost(parameters: Sequence[Parameter], algorithm: Algorithm, facts: Facts, seconds: float) -> float:
-    """Seconds of a training: ``seconds`` for a step or, with a replay buffer, for a gradient, and the environment's."""
-    steps = facts.sizes.get("steps", 10_000)
-    first = _first(algorithm, parameters, facts)
-    every, gradients = first.get("train_every", 1), first.get("gradient_steps", 1)
-    each = 1.0
-    if isinstance(every, int) and isinstance(gradients, int) and gradients >= 0:
-        each = gradients / every
-    slower = 10 if facts.sizes.get("image") else 1
-    return 3 + steps * (3e-5 + seconds * each * slower)
-
-
-# ---------------------------------------------------------------- what is searched and tried first
-
-def space(algorithm: Algorithm, parameters: Sequence[Parameter], facts: Facts) -> dict[str, Range]:
-    """What of a family is searched in an environment; what is not searched is pinned to its default."""
-    first = _first(algorithm, parameters, facts)
-    return {one.word: _range(one, first[one.word], facts, first) for one in _existing(parameters, facts)}
-
-
-def defaults(algorithm: Algorithm, parameters: Sequence[Parameter], facts: Facts,
-             *others: Mapping[str, Value]) -> tuple[Params, ...]:
-    """The first configuration, and ``others`` that differ from it in some parameters, those that are searched."""
-    ranges, first = space(algorithm, parameters, facts), _first(algorithm, parameters, facts)
-    made: list[Params] = [first]
-    for other in others:
-        changed = {word: value for word, value in other.items()
-                   if word in ranges and (value in ranges[word].choices or not ranges[word].choices)}
-        if {**first, **changed} not in made:
-            made.append({**first, **changed})
-    return tuple(made)
-
-
-def refuse(algorithm: Algorithm, facts: Facts, ranges: Mapping[str, Range]) -> Mistake | None:
-    """Trainings that end before anything is learnt: with less than one rollout, or within the warm-up."""
-    steps, copies = facts.sizes.get("steps", 0), _least(ranges.get("copies")) or 1
-    if (rollout := _least(ranges.get("rollout"))) is not None and rollout * copies > steps:
-        of = f"{copies:g} {'copies' if copies > 1 else 'copy'} of {rollout:g}"
-        return Mistake("steps-below-rollout", f"A rollout of {algorithm.word} takes {rollout * copies:g} steps ({of}), "
-                       f"and a training has {steps}: it would learn nothing.",
-                       f"Raise train.steps, or lower environment.copies or model.{algorithm.word}.rollout.",
-                       ("train", "steps"))
-    if (warm_up := _least(ranges.get("warm_up"))) is not None and warm_up >= steps:
-        return Mistake("steps-below-warm-up", f"{algorithm.word} acts at random for {warm_up:g} steps before it "
-                       f"learns, and a training has {steps}: it would learn nothing.",
-                       f"Raise train.steps, or lower model.{algorithm.word}.warm_up.", ("train", "steps"))
-    return None
-
+# ---------------------------------------------------------------- values of parameters
 
 def _least(allowed: Range | None) -> float | None:
     if allowed is None:
         return None
     numbers = [value for value in allowed.choices if isinstance(value, (int, float))]
     return min(numbers) if numbers else allowed.low
-
-
-def _existing(parameters: Sequence[Parameter], facts: Facts) -> list[Parameter]:
-    """Parameters that make sense for the environment's actions; all of them where these are not known."""
-    known = facts.kind == "environment"
-    return [one for one in parameters if not one.only or not known or facts.sizes.get(one.only)]
-
-
-def _first(algorithm: Algorithm, parameters: Sequence[Parameter], facts: Facts) -> dict[str, Value]:
-    """The values that are tried first: what the zoo has published, else each parameter's default."""
-    published = _published(algorithm, parameters, facts.name)
-    usual = {one.word: one.own if published and one.own is not None else one.default for one in parameters}
-    found: dict[str, Value] = {one.word: published.get(one.word, usual[one.word])
-                               for one in _existing(parameters, facts)}
-    sizes = facts.sizes
-    if sizes.get("copies"):
-        found["copies"] = sizes["copies"]
-    if "normalize" in found:
-        found["normalize"] = _normalize(algorithm, facts, published)
-    steps, copies = sizes.get("steps", 0), found.get("copies", 1)
-    assert isinstance(copies, int)  # noqa: S101  # by its range
-    if steps and "rollout" in found:
-        rollout = found["rollout"]
-        assert isinstance(rollout, int)  # noqa: S101
-        enough = steps if "rollout" in published else steps // UPDATES
-        while rollout > 1 and rollout * copies > enough:
-            rollout = max(1, rollout // 2)
-        found["rollout"] = rollout
-    if steps and "warm_up" in found:
-        warm_up = found["warm_up"]
-        assert isinstance(warm_up, int)  # noqa: S101
-        found["warm_up"] = min(warm_up, steps // WARM_UP_SHARE)
-    return found
 
 
 def _normalize(algorithm: Algorithm, facts: Facts, published: Mapping[str, Value]) -> Value:
@@ -309,37 +360,6 @@ def _fits(word: str, value: Value, steps: int, copies: Value) -> bool:
     if word == "rollout":
         return value * copies * 2 <= steps
     return word != "warm_up" or value * 2 <= steps
-
-
-# ---------------------------------------------------------------- the zoo's settings in our words
-
-def _published(algorithm: Algorithm, parameters: Sequence[Parameter], name: str) -> dict[str, Value]:
-    """What the zoo tells of an algorithm in an environment; empty where it tells nothing."""
-    known = zoo.lookup(name, algorithm.word) if name else None
-    if known is None:
-        return {}
-    by_argument = {one.argument: one.word for one in parameters if one.argument}
-    words = {one.word for one in parameters}
-    found: dict[str, Value] = {by_argument[argument]: value for argument, value in known.items()
-                               if argument in by_argument and _plain(value)}
-    found |= {by_argument[f"policy.{key}"]: value for key, value in (known.get("policy_kwargs") or {}).items()
-              if f"policy.{key}" in by_argument}
-    found["copies"] = int(known.get("n_envs", 1))
-    if "normalize" in known:
-        found["normalize"] = _scaled(known["normalize"])
-    for argument, value, schedule in (("learning_rate", "learning_rate", "schedule"),
-                                      ("clip_range", "clip", "clip_schedule")):
-        if argument in known:
-            found |= _scheduled(known[argument], value, schedule)
-    if "noise_std" in known:
-        found["noise"] = float(known["noise_std"])
-    if isinstance(known.get("train_freq"), list):  # once an episode: as often, but step by step
-        found |= {"train_every": 1, "gradient_steps": 1}
-    if algorithm.linear and known.get("policy") == "LinearPolicy":
-        found["network"] = []
-    if isinstance(network := found.get("network"), dict):
-        found["network"] = network.get("pi")
-    return {word: value for word, value in found.items() if word in words}
 
 
 def _plain(value: Any) -> bool:

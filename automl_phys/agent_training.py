@@ -50,8 +50,8 @@ STEPS_BETWEEN_CLOCKS = 200
 
 
 def fit(algorithm: Algorithm, parameters: Sequence[Parameter], problem: EnvironmentProblem, params: Params, job: Job,
-        watch: Watch, more: Mapping[str, Any] | None = None) -> Agent:
-    """Train an agent; ``more`` are arguments of the algorithm that are no hyperparameters.
+        watch: Watch) -> Agent:
+    """Train an agent.
 
     With ``job.steps`` the training has so many steps, and its last moment is kept. Raises whatever ``watch`` raises,
     RunError where the environment does, FloatingPointError where weights are no longer numbers.
@@ -65,7 +65,7 @@ def fit(algorithm: Algorithm, parameters: Sequence[Parameter], problem: Environm
     with vectorised(training.spec, values["copies"]) as plain, episode_play.stage(
             problem.valid.spec, len(problem.valid)) as on:
         env = normalised(plain, values)
-        model = built(algorithm, parameters, values, env, problem.seen.observation, steps, seed, more or {})
+        model = built(algorithm, parameters, values, env, problem.seen.observation, steps, seed)
         place = agent_checkpoints.Place(FitDir(Path(job.run_dir) / job.folder).checkpoint if job.folder else None)
         course = _Course(algorithm, values, problem.valid, on, exploring, watch, job, steps, seed, place)
         course.restore(model)
@@ -104,10 +104,9 @@ def normalised(plain: DummyVecEnv, values: Mapping[str, Any]) -> DummyVecEnv | V
 
 
 def built(algorithm: Algorithm, parameters: Sequence[Parameter], values: Mapping[str, Any],
-          env: DummyVecEnv | VecNormalize, observations: str, steps: int, seed: int, more: Mapping[str, Any]) -> Any:
+          env: DummyVecEnv | VecNormalize, observations: str, steps: int, seed: int) -> Any:
     """The algorithm, its networks with fresh weights."""
     of_class, of_policy = arguments(parameters, values)
-    of_class |= more
     if algorithm.linear and not values["network"]:
         of_policy = {}
     copies = int(values["copies"])

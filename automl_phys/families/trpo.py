@@ -6,20 +6,9 @@ found by conjugate gradients and a line search.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from automl_phys import agent_facts
-from automl_phys.agent_facts import Algorithm, Parameter
-from automl_phys.contracts import Facts, Fitted, Range
-from automl_phys.errors import Mistake
-from automl_phys.trials import Job, Watch
-from automl_phys.values import Params
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from automl_phys.environment_problem import EnvironmentProblem
+from automl_phys.agent_facts import Algorithm, Family, Parameter
+from automl_phys.contracts import Range
 
 SOLVES = frozenset({"reinforce"})
 NEEDS = ("gymnasium", "stable_baselines3", "sb3_contrib")
@@ -37,45 +26,8 @@ PARAMETERS = (
     Parameter("cg_steps", "cg_max_steps", 15, text="conjugate gradients of one update"),
     Parameter("cg_damping", "cg_damping", 0.1, text="what is added to the Fisher matrix"),
     Parameter("subsampling", "sub_sampling_factor", 1, text="every how many steps the Fisher matrix is estimated with"))
+FAMILY = Family(ALGORITHM, PARAMETERS, 0.00015, ({"discount": 0.95, "gae_lambda": 0.9, "change": 0.02},))
 
-
-def skip(facts: Facts) -> str | None:
-    """Environments with other actions."""
-    return agent_facts.skip(ALGORITHM, facts)
-
-
-def memory_mb(facts: Facts) -> int:
-    """The interpreter and networks."""
-    return agent_facts.memory_mb(facts)
-
-
-def cost(facts: Facts) -> float:
-    return agent_facts.cost(PARAMETERS, ALGORITHM, facts, 0.00015)
-
-
-def space(facts: Facts) -> dict[str, Range]:
-    return agent_facts.space(ALGORITHM, PARAMETERS, facts)
-
-
-def defaults(facts: Facts) -> tuple[Params, ...]:
-    return agent_facts.defaults(ALGORITHM, PARAMETERS, facts,
-                                {"discount": 0.95, "gae_lambda": 0.9, "change": 0.02})
-
-
-def refuse(facts: Facts, space: Mapping[str, Range]) -> Mistake | None:
-    """Trainings that end before anything is learnt."""
-    return agent_facts.refuse(ALGORITHM, facts, space)
-
-
-def load(folder: Path) -> Fitted:
-    """Open a saved agent."""
-    from automl_phys import agents
-
-    return agents.load(folder)
-
-
-def fit(problem: EnvironmentProblem, params: Params, job: Job, watch: Watch) -> Fitted:
-    """Train an agent."""
-    from automl_phys import agent_training
-
-    return agent_training.fit(ALGORITHM, PARAMETERS, problem, params, job, watch)
+skip, memory_mb, cost = FAMILY.skip, FAMILY.memory_mb, FAMILY.cost
+space, defaults, refuse = FAMILY.space, FAMILY.defaults, FAMILY.refuse
+load, fit = FAMILY.load, FAMILY.fit
