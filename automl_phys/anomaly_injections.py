@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ def hunted(problem: AnomalyProblem) -> AnomalyRows:
     supervised setting all, for no event is scored by a classifier that has seen it."""
     if problem.method != "weakly-supervised":
         return problem.test
-    train, truth = cast("AnomalyRows", problem.train), {part: problem.truth(part) for part in ("train", "valid")}
+    train, truth = problem.train, {part: problem.truth(part) for part in ("train", "valid")}
     valid = problem.held_out
     return anomaly_problem.joined(train.labelled(truth["train"]), valid.labelled(truth["valid"]), problem.test)
 

@@ -129,6 +129,11 @@ class AnomalyProblem(TableProblem):
         return replace(found, sizes=sizes(found, self.schema.settings))
 
     @cached_property
+    def train(self) -> AnomalyRows:
+        """What is learnt from; truth hidden."""
+        return self._rows("train")
+
+    @cached_property
     def valid(self) -> AnomalyRows:
         """What trials are judged on: the held-out events first (target 0), and as anomalies (target 1) what the search
         may see.
@@ -142,7 +147,7 @@ class AnomalyProblem(TableProblem):
         if self.schema.settings["choose_by"] == "truth":
             return rows.labelled(self.truth("valid"))
         if self.method == "weakly-supervised" and rows.region is not None:
-            return region_against_sidebands(joined(rows, self._rows("train")))
+            return region_against_sidebands(joined(rows, self.train))
         return joined(rows, self.stand_ins(rows, STAND_IN_SEED))
 
     @cached_property

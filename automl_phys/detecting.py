@@ -97,6 +97,10 @@ class Frame:
         off = np.sqrt(((around - along @ self.axes) ** 2).sum(axis=1, keepdims=True)) / self.usual
         return np.hstack([along, off]).astype(np.float32)
 
+    def whole(self, rows: Rows) -> NDArray[np.float32]:
+        """The same of many rows, block by block."""
+        return np.concatenate([self(block) for block in rows.blocks(BLOCK)])
+
     def columns(self, rows: Rows) -> NDArray[np.float32]:
         """The columns that vary, float32 (n, K)."""
         raw = _raw(rows, self.levels)[:, self.kept]
@@ -221,8 +225,8 @@ def given(problem: AnomalyProblem, scaling: Scaling = "normal", most: int = 0) -
     normal, weight = np.zeros(len(valid), np.bool_), np.zeros(len(valid), np.float32)
     normal[:len(held_out)] = problem.normal
     weight[normal] = held_out.fit_weight[problem.normal]
-    columns = [np.concatenate([frame(block) for block in rows.blocks(BLOCK)]) for rows in (train, valid)]
-    return Given(columns[0], np.asarray(train.fit_weight, np.float32), columns[1], weight, normal, frame)
+    return Given(frame.whole(train), np.asarray(train.fit_weight, np.float32), frame.whole(valid), weight, normal,
+                 frame)
 
 
 # ---------------------------------------------------------------- scores

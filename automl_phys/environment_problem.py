@@ -14,13 +14,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl_phys import environments, rundir, table_write
+from automl_phys import environments, machine, rundir, table_write
 from automl_phys.contracts import Facts
 from automl_phys.environments import Seen, Spec
 from automl_phys.exhibits import Table
@@ -219,13 +218,8 @@ def _code(spec: Spec) -> str:
 
 
 def _versions() -> str:
-    names = []
-    for name in ("gymnasium", "stable-baselines3", "sb3-contrib"):
-        try:
-            names.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(names)
+    names = ("gymnasium", "stable-baselines3", "sb3-contrib")
+    return ", ".join(f"{name} {found}" for name in names if (found := machine.version(name)) is not None)
 
 
 # ---------------------------------------------------------------- facts

@@ -17,11 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module, util
-from importlib.metadata import PackageNotFoundError, version
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl_phys import __version__, environment_modules
+from automl_phys import __version__, environment_modules, machine, zoo
 from automl_phys.errors import AutomlPhysError, DataError, Key, Mistake, RunError
 from automl_phys.observation_scale import Normalizer
 
@@ -70,8 +69,6 @@ class Spec:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     time_limit: int | None = None
     frame_stack: int = 1
-    normalize_observation: bool = False
-    normalize_reward: bool = False
     trusted: bool = False
     folder: str = ""
 
@@ -180,15 +177,15 @@ def _unknown(name: str, known: Mapping[str, EnvSpec]) -> Mistake:
 
 def _newest(name: str, known: Mapping[str, EnvSpec]) -> str | None:
     """The environment of the same name, of the newest version."""
-    stem = re.sub(r"-v\d+$", "", name).lower()
-    same = [one for one, spec in known.items() if not _gone(spec) and re.sub(r"-v\d+$", "", one).lower() == stem]
+    stem = zoo.stem(name).lower()
+    same = [one for one, spec in known.items() if not _gone(spec) and zoo.stem(one).lower() == stem]
     return max(same, key=lambda one: known[one].version or 0) if same else None
 
 
 # ---------------------------------------------------------------- code of the user's own
 
 def _is_registered_by_module(name: str) -> bool:
-    return re.search(r"-v\d+$", name) is not None
+    return zoo.stem(name) != name
 
 
 def _own_mistakes(spec: Spec) -> list[Mistake]:
@@ -378,16 +375,13 @@ def _threshold(registered: EnvSpec | None) -> float | None:
 
 def _version(registered: EnvSpec | None) -> str:
     place = str(registered.entry_point) if registered else ""
-    names = [f"gymnasium {version('gymnasium')}"]
+    names = [f"gymnasium {machine.version('gymnasium')}"]
     if place.startswith("automl_phys."):
         names.insert(0, f"automl-phys {__version__}")
     package = next((needs[1] for start, needs in EXTRAS.items() if place.startswith(start)), "")
     package = "ale-py" if place.startswith("ale_py") else package
     if package:
-        try:
-            names.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            names.append(package)
+        names.append(f"{package} {machine.version(package) or ''}".rstrip())
     return ", ".join(names)
 
 

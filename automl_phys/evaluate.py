@@ -57,8 +57,7 @@ def candidates(plan: Plan, chosen: Ensemble, problem: Problem, run_dir: RunDir, 
         return known[key]
 
     def candidate(name: str, role: Literal["winner", "member", "baseline"], members: tuple[Member, ...]) -> Candidate:
-        with_train = role == "winner" and plan.facts.kind != "environment"  # which trains on no rows
-        parts: tuple[Part, ...] = ("train", "test") if with_train else ("test",)
+        parts: tuple[Part, ...] = ("train", "test") if role == "winner" and "train" in plan.facts.rows else ("test",)
         predictions = {part: ensemble.mean([predicted(m, part) for m in members], [m.weight for m in members])
                        for part in parts}
         heaviest = sorted(members, key=lambda m: -m.weight)[:STAND_INS]

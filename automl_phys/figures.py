@@ -24,7 +24,7 @@ import numpy as np
 
 from automl_phys import legend, picture_drawing, rundir, scatter_drawing
 from automl_phys.exhibits import Axis, Figure, Panel, Series
-from automl_phys.readable import SUPERSCRIPTS
+from automl_phys.readable import SUPERSCRIPTS, cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -318,8 +318,8 @@ def _has_edges(axes: Axes) -> bool:
 
 
 def _spelled(value: float, _position: int | None = None) -> str:
-    """The label of a tick on a linear axis of large numbers, digits in groups of three."""
-    return f"{value:,.0f}".replace(",", "\N{THIN SPACE}").replace("-", "\N{MINUS SIGN}")
+    """The label of a tick on a linear axis of large numbers."""
+    return cell(round(value))
 
 
 def _power(value: float, _position: int | None = None) -> str:

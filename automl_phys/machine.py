@@ -135,10 +135,11 @@ def _packages() -> dict[str, str]:
     except metadata.PackageNotFoundError:
         named = []
     wanted = {"automl-phys", "jaxlib", *(match[0] for match in named if match)}
-    return {name: version for name in sorted(wanted) if (version := _version(name)) is not None}
+    return {name: found for name in sorted(wanted) if (found := version(name)) is not None}
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """The version of an installed package, None of one that is not."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

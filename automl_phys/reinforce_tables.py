@@ -73,8 +73,7 @@ def beside(others: Sequence[Other]) -> Table:
 
 
 def _sigmas(difference: Estimate) -> float | None:
-    half = (difference.high - difference.low) / 2
-    return float(f"{difference.value / half:.2g}") if half > 0 else None
+    return float(f"{leaderboard.sigmas(difference):.2g}") if difference.high > difference.low else None
 
 
 def solved(means: Floats, threshold: float | None) -> tuple[Estimate | None, str]:

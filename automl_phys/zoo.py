@@ -59,14 +59,15 @@ def _of(part: str, name: str, algorithm: str) -> tuple[str | None, Any]:
     known: Mapping[str, Any] = _stored()[part].get(algorithm, {})
     if name in known:
         return name, known[name]
-    same = [one for one in known if _stem(one) == _stem(name)]
+    same = [one for one in known if stem(one) == stem(name)]
     if not same:
         return None, None
     newest = max(same, key=lambda one: int(one.rpartition("-v")[2]))
     return newest, known[newest]
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """An environment's id without its version."""
     return re.sub(r"-v\d+$", "", name)
 
 

@@ -11,19 +11,14 @@ import pytest
 
 from automl_phys import beam_environment
 from automl_phys.beam_environment import MICRO, MM, RANGE, STEP, BeamSteering, Line, controller, drift, quadrupole
+from tests.fixtures import made_environment
 
 CELL = drift(2.3) @ quadrupole(-2.0, 0.2) @ drift(2.3) @ quadrupole(2.0, 0.2)
 
 
 def played(env: BeamSteering, act: Callable[[Any], Any], seeds: range = range(40), steps: int = 16) -> float:
     """Mean return."""
-    total = 0.0
-    for seed in seeds:
-        seen, _ = env.reset(seed=seed)
-        for _ in range(steps):
-            seen, reward, *_ = env.step(act(seen))
-            total += reward
-    return total / len(seeds)
+    return made_environment.mean_return(env, act, seeds, steps)
 
 
 # ---------------------------------------------------------------- optics

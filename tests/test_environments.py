@@ -300,5 +300,5 @@ def test_looking_warns_of_nothing_but_notes_it(own: tuple[str, str]) -> None:
 
 
 def test_a_spec_goes_through_json() -> None:
-    spec = Spec("CartPole-v1", {"sutton_barto_reward": True}, 10, 2, True, False, False, "recipes")
+    spec = Spec("CartPole-v1", {"sutton_barto_reward": True}, 10, 2, True, "recipes")
     assert Spec(**json.loads(json.dumps(to_json(spec)))) == spec

@@ -10,17 +10,12 @@ import numpy as np
 import pytest
 
 from automl_phys.oscillator_environment import CoolOscillator, controller, estimator, propagator
+from tests.fixtures import made_environment
 
 
 def played(env: CoolOscillator, act: Callable[[Any], int], seeds: range = range(30), steps: int = 200) -> float:
     """Mean reward of a step."""
-    total = 0.0
-    for seed in seeds:
-        seen, _ = env.reset(seed=seed)
-        for _ in range(steps):
-            seen, reward, *_ = env.step(act(seen))
-            total += reward
-    return total / len(seeds) / steps
+    return made_environment.mean_return(env, act, seeds, steps) / steps
 
 
 # ---------------------------------------------------------------- motion

@@ -19,7 +19,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from automl_phys import detector_facts
 from automl_phys.contracts import Facts, Fitted, Range
@@ -27,7 +27,7 @@ from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
 if TYPE_CHECKING:
-    from automl_phys.anomaly_problem import AnomalyProblem, AnomalyRows
+    from automl_phys.anomaly_problem import AnomalyProblem
     from automl_phys.detecting import Frame, Tail
     from automl_phys.region_classifiers import Classifiers
     from automl_phys.table_problem import Rows
@@ -215,13 +215,12 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
     from automl_phys import anomaly_problem, detecting, event_folds, region_classifiers, sidebands
 
     values: dict[str, Any] = dict(params)
-    given = detecting.given(problem)
-    train, held_out = cast("AnomalyRows", problem.train), problem.held_out
-    if train.region is None or not train.region.any():
+    if problem.train.region is None or not problem.train.region.any():
         raise ValueError("no training row is in a signal region")
     # where no event is scored by what has seen it, held-out events can be learned from as well
-    rows = anomaly_problem.joined(train, held_out)
-    columns = np.concatenate([given.train, given.valid[:len(held_out)]])
+    rows = anomaly_problem.joined(problem.train, problem.held_out)
+    frame = detecting.Frame.of(problem.train, "normal", 0)
+    columns = frame.whole(rows)
     region, fold = np.asarray(rows.region), event_folds.of(rows, FOLDS)
     sample = region_classifiers.Sample(columns, region, sidebands.weights(rows, values["sideband"]), fold, FOLDS)
     trained: Classifiers = (region_classifiers.networks(sample, values, job.seed) if values["classifier"] == "mlp"
@@ -230,6 +229,6 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
     levels = Levels.of(trained.log_odds(columns[aside], fold[aside]), fold[aside], rows.fit_weight[aside],
                        None if rows.mass is None else rows.mass[aside],
                        0.0 if rows.mass is None else float(rows.mass[region].mean()))
-    fitted = CrossFitted(given.frame, trained, levels, str(values["classifier"]))
+    fitted = CrossFitted(frame, trained, levels, str(values["classifier"]))
     watch(1, fitted.predict(problem.valid))
     return fitted
