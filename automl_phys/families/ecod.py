@@ -51,7 +51,7 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
 
 @dataclass(frozen=True)
 class Tails:
-    """``x`` (m, K) are the training events turned by ``axes`` (K, K), each column sorted; ``skew`` (K,) are the signs
+    """``x`` (m, K) are the training events along ``axes`` (K, K), each column sorted; ``skew`` (K,) are the signs
     of their third moments, ``tails`` says of what the larger tail is taken."""
 
     x: Array
@@ -83,7 +83,7 @@ class Tails:
         itself counts among them, so that no share is 0."""
         import numpy as np
 
-        turned = (columns @ self.axes).astype(self.x.dtype)
+        turned = _turned(columns, self.axes)
         events = len(self.x)
         left, right = np.empty(turned.shape), np.empty(turned.shape)
         for j in range(turned.shape[1]):
@@ -115,7 +115,16 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
     axes: Array = np.eye(rows.shape[1])
     if params["decorrelate"]:
         axes = principal_axes.of(given.train, given.weight).axes.T
-    turned = rows @ axes
+    turned = _turned(rows, axes)
     around = turned - turned.mean(axis=0)
     scorer = Tails(np.sort(turned, axis=0), np.sign((around**3).mean(axis=0)), axes, str(params["tails"]))
     return detecting.finished(given, scorer, watch)
+
+
+def _turned(columns: Array, axes: Array) -> Array:
+    """Events (n, K) along ``axes`` (K, K). Summed in 64 bits and rounded to 32: the last digits of a sum depend on how
+    many events are summed at a time, and a share jumps where an event of training has the very same value."""
+    import numpy as np
+
+    found: Array = (columns.astype(np.float64) @ axes.astype(np.float64)).astype(np.float32)
+    return found

@@ -207,6 +207,18 @@ def test_saved_models_score_the_same_and_each_row_by_itself(name: str, fitted: A
     assert again.predict(some.take(slice(0, 0))).shape == (0,)
 
 
+@pytest.mark.parametrize("name", ["ecod", "isolation_forest", "knn", "lof"])
+def test_training_events_score_the_same_in_any_company(name: str) -> None:
+    """Where scores go by steps, as at the very values of training events, the last digits of a sum must not decide."""
+    rng = np.random.default_rng(4)
+    shared = rng.normal(size=(ROWS, 1))
+    seen = rows(np.round(shared + rng.normal(size=(ROWS, 12)), 1))
+    problem = Problem(seen, rows(np.round(rng.normal(size=(200, 12)), 1)))
+    model = registry.load("families", name).fit(problem, quick(name, problem.facts()), job(name, {}), lambda *_: 0.5)
+    few = np.concatenate([model.predict(seen.take(slice(start, start + 7))) for start in range(0, ROWS, 7)])
+    np.testing.assert_allclose(few, model.predict(seen), rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", UNSUPERVISED)
 def test_images_are_looked_at(name: str, fitted: Any) -> None:
     model, _ = fitted(name, "images")
