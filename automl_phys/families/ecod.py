@@ -27,6 +27,8 @@ TEXT = "how far out in each column an event is: nothing to tune, no correlations
 
 MOST_ROWS = 20_000
 """Events by which the distributions are known."""
+DIGITS = 6
+"""Behind the point, to which columns of unit spread are told apart."""
 
 skip = detector_facts.skip
 
@@ -122,9 +124,10 @@ def fit(problem: AnomalyProblem, params: Params, job: Job, watch: Watch) -> Fitt
 
 
 def _turned(columns: Array, axes: Array) -> Array:
-    """Events (n, K) along ``axes`` (K, K). Summed in 64 bits and rounded to 32: the last digits of a sum depend on how
-    many events are summed at a time, and a share jumps where an event of training has the very same value."""
+    """Events (n, K), of unit spread, along ``axes`` (K, K), rounded: the last digits of a sum depend on how many events
+    are summed at a time, and a share jumps where a training event has the very same value. Along an axis of columns
+    that add up to the same in all events (shares, a category's indicators) there is nothing but such digits."""
     import numpy as np
 
-    found: Array = (columns.astype(np.float64) @ axes.astype(np.float64)).astype(np.float32)
+    found: Array = np.round(columns.astype(np.float64) @ axes, DIGITS)
     return found
