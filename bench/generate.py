@@ -12,6 +12,7 @@ formula is computed of all alike. One judge, LightGBM written here and not that 
 from the test events: area under the ROC curve over 5 folds, with the bootstrap error over events; of jets it sees the
 19 features. ``real`` are training events in the place of generated ones: the floor. ``copies`` is the share of
 events whose nearest test or training event, out of as many of each, is one of training: 0.5 if none is remembered.
+Of the moons the truth is known, so that events are also told from five fresh samples of it, each as large as the test.
 
 ``speed``: events per second of the winner's generator in this process, and of its network alone on the same blocks
 (noise in, variates out), one thread, interleaved, medians. ``memory``: the peak of resident memory and the wall time of
@@ -27,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ import yaml
 
 from automl_phys import expressions, registry
 from automl_phys.contracts import Location
+from automl_phys.sources import builtin
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 PEER = Path(__file__).parent / "generate_peer.py"
@@ -55,13 +57,17 @@ BLOCKS = 8
 
 @dataclass(frozen=True)
 class Set:
-    """A shipped recipe, and the columns by which its events are judged."""
+    """A shipped recipe, the columns by which its events are judged, and where more such events come from, by their
+    number and a seed."""
 
     recipe: str
     judged: tuple[str, ...]
+    truth: Callable[[int, int], pa.Table] | None = None
 
 
-SETS = {"jets": Set("generate-jets", FEATURES), "moons": Set("generate-two-moons", ("x", "y"))}
+SETS = {"jets": Set("generate-jets", FEATURES), "moons": Set("generate-two-moons", ("x", "y"), builtin.two_moons)}
+FRESH = range(100, 105)
+"""Seeds of samples of the truth."""
 
 
 def main() -> None:
@@ -98,15 +104,16 @@ def quality(name: str, given: Set, folder: Path, asked: argparse.Namespace) -> P
     real = judged(parts["test"], recipe, given)
     train = judged(parts["train"], recipe, given)
     print(f"\n{name}: {len(real)} test events, {len(made_of)} columns generated, {real.shape[1]} judged")
-    print(f"{'':18s} {'AUC of the judge':>17s} {'copies':>8s} {'wall s':>8s}")
+    fresh = [judged(given.truth(len(real), seed), recipe, given) for seed in FRESH] if given.truth else []
+    print(f"{'':18s} {'AUC of the judge':>17s} {'copies':>8s} {'wall s':>8s}{'  from fresh samples' if fresh else ''}")
     order = np.random.default_rng(1).permutation(len(train))
-    print_row("real", real, train[order[:len(real)]], train[order[len(real):]], 0.0)
+    print_row("real", real, train[order[:len(real)]], train[order[len(real):]], 0.0, fresh)
     began = time.perf_counter()
     run = ours(given, folder, parts, asked.set)
     new = folder / "ours.parquet"
     subprocess.run([OURS, "generate", str(run), "-n", str(len(real)), "--seed", "1", "-o", str(new), "--quiet"],
                    check=True, stdout=subprocess.DEVNULL)
-    print_row("automl-phys", real, judged(pq.read_table(new), recipe, given), train, time.perf_counter() - began)
+    print_row("automl-phys", real, judged(pq.read_table(new), recipe, given), train, time.perf_counter() - began, fresh)
     for peer in PEERS:
         began = time.perf_counter()
         python = asked.peers if peer in {"ctgan", "tvae"} else sys.executable
@@ -116,7 +123,7 @@ def quality(name: str, given: Set, folder: Path, asked: argparse.Namespace) -> P
         if done.returncode:
             print(f"{peer:18s} not run: {''.join(done.stderr.strip().splitlines()[-1:])}", flush=True)
             continue
-        print_row(peer, real, judged(pq.read_table(out), recipe, given), train, time.perf_counter() - began)
+        print_row(peer, real, judged(pq.read_table(out), recipe, given), train, time.perf_counter() - began, fresh)
     return run
 
 
@@ -182,9 +189,11 @@ def ours(given: Set, folder: Path, parts: Mapping[str, pa.Table], sets: list[str
     return folder / "runs" / given.recipe / "latest"
 
 
-def print_row(name: str, real: Any, made: Any, train: Any, seconds: float) -> None:
+def print_row(name: str, real: Any, made: Any, train: Any, seconds: float, fresh: list[Any]) -> None:
     value, error = told_apart(real, made)
-    print(f"{name:18s} {value:9.4f} ± {error:.4f}  {copies(real, made, train):7.3f} {seconds:8.1f}", flush=True)
+    areas = [told_apart(sample, made)[0] for sample in fresh]
+    of_fresh = f"  {np.mean(areas):.4f} ± {np.std(areas, ddof=1) / len(areas)**0.5:.4f}" if areas else ""
+    print(f"{name:18s} {value:9.4f} ± {error:.4f}  {copies(real, made, train):7.3f} {seconds:8.1f}{of_fresh}", flush=True)
 
 
 def told_apart(real: Any, made: Any) -> tuple[float, float]:

@@ -108,16 +108,20 @@ def _cloud() -> pa.Table:
 
 
 def _two_moons() -> pa.Table:
-    """20 000 points ``x``, ``y``: half circles of radius 1 around (0, 0), ``upper``, and (1, 0.5), ``lower``, which
-    reach into each other; ``moon`` names a point's own. Both are smeared by a Gaussian of width 0.1."""
+    return two_moons(MOON_POINTS, 8)
+
+
+def two_moons(points: int, seed: int) -> pa.Table:
+    """Points ``x``, ``y``: half circles of radius 1 around (0, 0), ``upper``, and (1, 0.5), ``lower``, which reach into
+    each other; ``moon`` names a point's own. Both are smeared by a Gaussian of width 0.1."""
     import numpy as np
     import pyarrow as pa
 
-    rng = np.random.default_rng(8)
-    lower = rng.permutation(MOON_POINTS) % 2 == 1
-    angle = rng.uniform(0, np.pi, MOON_POINTS)
+    rng = np.random.default_rng(seed)
+    lower = rng.permutation(points) % 2 == 1
+    angle = rng.uniform(0, np.pi, points)
     x, y = np.where(lower, 1 - np.cos(angle), np.cos(angle)), np.where(lower, 0.5 - np.sin(angle), np.sin(angle))
-    smeared = np.column_stack([x, y]) + MOON_WIDTH * rng.standard_normal((MOON_POINTS, 2))
+    smeared = np.column_stack([x, y]) + MOON_WIDTH * rng.standard_normal((points, 2))
     columns = {name: column.astype("float32") for name, column in zip("xy", smeared.T, strict=True)}
     return pa.table({**columns, "moon": pa.array(np.where(lower, "lower", "upper"), pa.string())})
 
