@@ -193,7 +193,8 @@ def print_row(name: str, real: Any, made: Any, train: Any, seconds: float, fresh
     value, error = told_apart(real, made)
     areas = [told_apart(sample, made)[0] for sample in fresh]
     of_fresh = f"  {np.mean(areas):.4f} ± {np.std(areas, ddof=1) / len(areas)**0.5:.4f}" if areas else ""
-    print(f"{name:18s} {value:9.4f} ± {error:.4f}  {copies(real, made, train):7.3f} {seconds:8.1f}{of_fresh}", flush=True)
+    print(f"{name:18s} {value:9.4f} ± {error:.4f}  {copies(real, made, train):7.3f} {seconds:8.1f}{of_fresh}",
+          flush=True)
 
 
 def told_apart(real: Any, made: Any) -> tuple[float, float]:
