@@ -124,6 +124,12 @@ class Agent:
                 return None
         return np.asarray(found.cpu().numpy().reshape(-1), np.float32)
 
+    def best(self, observations: Any) -> NDArray[Any] | None:
+        """Its best actions in states (n, …); None where they depend on what was before."""
+        if self.description.recurrent:
+            return None
+        return np.asarray(self.policy.predict(self.scaled(observations), deterministic=True)[0])
+
     def scaled(self, observations: Any) -> Any:
         """Observations as the policy knows them."""
         return self.scale(observations) if self.scale else observations

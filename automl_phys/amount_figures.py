@@ -12,6 +12,7 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from automl_phys import round_bins
 from automl_phys.amount_scores import Judged, half_widths, means
 from automl_phys.bootstrap import CELLS, counts, percentiles
 from automl_phys.class_figures import slug
@@ -22,8 +23,6 @@ from automl_phys.ranking import Floats
 BINS = 40
 FEWEST_BINS = 10
 """Of predicted against true, however few the rows."""
-MOST_TICKS = 7
-"""Numbers on an axis of predicted against true."""
 CERTAIN = 2
 """Times its error that a column of signed weights must add up to, to be shown."""
 GROUPS = 12
@@ -41,7 +40,8 @@ def predicted_against_true(one: Judged, name: str) -> Figure:
     """
     truth, value = one.target[:, 0], one.value[:, 0]
     low, high = (float(x) for x in np.quantile(truth, (0.005, 0.995)))
-    middles, ticks = _round_bins(low, high if high > low else low + 1, len(truth))
+    bins = min(BINS, max(FEWEST_BINS, len(truth) // FEWEST))
+    middles, ticks = round_bins.of(low, high if high > low else low + 1, bins)
     half = (middles[1] - middles[0]) / 2
     edges = np.append(middles - half, middles[-1] + half)
     cells, _, _ = np.histogram2d(np.clip(value, edges[0], edges[-1]), truth, (edges, edges), weights=one.weight)
@@ -54,19 +54,6 @@ def predicted_against_true(one: Judged, name: str) -> Figure:
                   matrix=tuple(_row(row) for row in shares[::-1]),
                   caption="Each column adds up to 1: where the test rows of one true value end up. Right is on "
                           "the rising diagonal.")
-
-
-def _round_bins(low: float, high: float, rows: int) -> tuple[Floats, tuple[str, ...]]:
-    """Middles (k,) of bins that hold ``low`` and ``high``, multiples of a round width, fewer where there are few rows;
-    and what stands under them: some, evenly."""
-    wanted = (high - low) / min(BINS, max(FEWEST_BINS, rows // FEWEST))
-    power = 10.0 ** np.floor(np.log10(wanted))
-    width = next(step * power for step in (1, 2, 5, 10) if step * power >= wanted * (1 - 1e-9))
-    counted = np.arange(np.floor(low / width + 0.5), np.floor(high / width + 0.5) + 1)
-    if len(counted) < 2:
-        counted = np.append(counted, counted[-1] + 1)
-    each = next(step for step in (1, 2, 5, 10, 20) if len(counted) <= MOST_TICKS * step)
-    return counted * width, tuple(f"{k * width + 0.0:.6g}" if k % each == 0 else "" for k in counted)
 
 
 def residuals(judged: Mapping[str, Judged], train: Judged, name: str, note: str) -> Figure:

@@ -335,14 +335,18 @@ def _power(value: float, _position: int | None = None) -> str:
 def _draw_matrix(axes: Axes, figure: Figure) -> None:
     """Cells coloured by value with the number in each, the first row on top."""
     from matplotlib import colormaps
-    from matplotlib.colors import CenteredNorm, Normalize
+    from matplotlib.colors import BoundaryNorm, CenteredNorm, ListedColormap, Normalize
 
     values = np.array(figure.matrix, dtype=float)
     rows, columns = values.shape
-    low, high = (figure.shade.low, figure.shade.high) if figure.shade else (None, None)
-    signed = bool((np.nanmin(values) if low is None else low) < 0)
-    shades = colormaps["RdBu_r" if signed else "Blues"]
-    norm = CenteredNorm(halfrange=high) if signed else Normalize(0.0, high or np.nanmax(values) or 1.0)
+    shade = figure.shade or Axis("")
+    low = float(np.nanmin(values)) if shade.low is None else shade.low
+    high = float(np.nanmax(values)) if shade.high is None else shade.high
+    kinds, signed = len(shade.categories), low < 0 and (shade.low is None or high > 0)
+    shades = ListedColormap([f"C{i}" for i in range(kinds)]) if kinds else colormaps["RdBu_r" if signed else "Blues"]
+    norm: Normalize = CenteredNorm(halfrange=max(-low, high)) if signed else \
+        BoundaryNorm(np.arange(kinds + 1) - 0.5, kinds) if kinds else \
+        Normalize(shade.low or 0.0, high if high != (shade.low or 0.0) else high + 1.0)
     mesh = axes.pcolormesh(np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, values, cmap=shades, norm=norm,
                            edgecolors="white", linewidth=0.8 if max(rows, columns) <= MAX_ANNOTATED else 0)
     axes.invert_yaxis()
@@ -363,7 +367,10 @@ def _draw_matrix(axes: Axes, figure: Figure) -> None:
             axes.text(column, row, _short(value, values), ha="center", va="center", fontsize=size,
                       color=_readable_on(shades(norm(value))))
     if axes.figure is not None:
-        bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, use_gridspec=False)
+        bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, use_gridspec=False, label=shade.label)
+        if kinds:
+            bar.set_ticks(list(range(kinds)), labels=list(shade.categories))
+            bar.ax.minorticks_off()
         if bar.solids is not None:
             bar.solids.set_rasterized(True)  # or viewers show hairlines between the 256 shades
         bar.ax.tick_params(which="both", length=3)

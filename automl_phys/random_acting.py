@@ -63,6 +63,9 @@ class RandomAgent:
     def values(self, _observations: Any) -> None:
         """It expects nothing."""
 
+    def best(self, _observations: Any) -> None:
+        """It knows no best action."""
+
     def save(self, folder: Path) -> None:
         """Write the agent. Raises RunError when the disk refuses."""
         rundir.write_json(folder / FILE, _Written(gym_spaces.to_plain(self.action_space), self.seed))

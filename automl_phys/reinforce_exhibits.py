@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import agent_scores, controllers, episode_film, reinforce_figures, reinforce_tables, zoo
+from automl_phys import agent_scores, controllers, episode_film, reinforce_figures, reinforce_tables, state_figures, zoo
 from automl_phys.agents import EXPLORING_RETURN, LENGTH, RETURN
 from automl_phys.contracts import Candidate
 from automl_phys.errors import AutomlPhysError
@@ -189,8 +189,7 @@ def _closely(problem: EnvironmentProblem, trained: Trained, seed: int) -> tuple[
     shown = [seeds[middle], *(one for one in seeds if one != seeds[middle])][:OF_STATES]
     episodes = episode_film.moments(agent, problem.spec, shown)
     made = [*reinforce_figures.traces(episodes[0], problem.spec.id, discrete)]
-    states = reinforce_figures.states(episodes, agent.values, problem.spec.id, discrete, seed)
-    made += [states] if states else []
+    made += state_figures.states(episodes, agent, problem.spec.id, discrete, seed)
     if problem.seen.renders:
         try:
             film = episode_film.film(agent, problem.spec, shown[0], len(episodes[0]))

@@ -7,49 +7,31 @@ are :mod:`automl_phys.agent_scores`'s, tables and words :mod:`automl_phys.reinfo
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite, sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import interquartile, scatter
+from automl_phys import interquartile, state_figures
 from automl_phys.episode_film import Film
 from automl_phys.episode_play import Moment
-from automl_phys.exhibits import Axis, Colouring, Figure, Picture, Series
+from automl_phys.exhibits import Axis, Figure, Picture, Series
 from automl_phys.readable import cell
 
 Floats = NDArray[np.float64]
 History = Sequence[Mapping[str, float]]
 
-LEARNING, EPISODE = "Learning", "Episodes"
+LEARNING, EPISODE = "Learning", state_figures.SECTION
 BINS = 30
 MOST_CURVES = 6
 """Components of an observation, or of an action, that are drawn; of more those that vary most."""
 MOST_STEPS = 150
 """Steps of an episode whose traces are drawn; the first ones."""
-MOST_POINTS = 3000
 POINTS_OF_CURVE = 120
 STILLS = 3
 STILL_PIXELS = 160
 """Of a still's longer side."""
-
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "CartPole": ("position", "velocity", "angle", "angular velocity"),
-    "Acrobot": ("cos θ₁", "sin θ₁", "cos θ₂", "sin θ₂", "angular velocity 1", "angular velocity 2"),
-    "Pendulum": ("cos θ", "sin θ", "angular velocity"),
-    "MountainCar": ("position", "velocity"), "MountainCarContinuous": ("position", "velocity"),
-    "LunarLander": ("x", "y", "velocity x", "velocity y", "angle", "angular velocity", "left leg", "right leg"),
-    "LunarLanderContinuous": ("x", "y", "velocity x", "velocity y", "angle", "angular velocity", "left leg",
-                              "right leg")}
-"""What components of the observations of Gymnasium's own environments are."""
-
-
-def names(environment: str, size: int) -> tuple[str, ...]:
-    """What the components of an observation (``size``,) are called."""
-    known = NAMES.get(environment.rpartition("-v")[0], ())
-    return known if len(known) == size else tuple(f"observation {i}" for i in range(size))
 
 
 # ---------------------------------------------------------------- learning
@@ -157,7 +139,7 @@ def traces(episode: Sequence[Moment], environment: str, discrete: bool) -> tuple
     made = []
     steps = tuple(float(moment.step) for moment in episode)
     if len(seen) == len(episode):
-        called = names(environment, seen.shape[1])
+        called = state_figures.names(environment, seen.shape[1])
         made.append(_curves("trace-observation", "What it observes", "Observation", steps, seen, called, told))
     done = np.array([np.ravel(moment.action) for moment in episode], float)
     words = ("action",) if done.shape[1] == 1 else tuple(f"action {i}" for i in range(done.shape[1]))
@@ -175,51 +157,6 @@ def _curves(name: str, title: str, label: str, steps: tuple[float, ...], values:
         caption += f" Of {values.shape[1]} components the {MOST_CURVES} that vary most."
     series = tuple(Series(called[i], "line", steps, tuple(values[:, i].tolist())) for i in shown)
     return Figure(name, title, "xy", Axis("Step of the episode"), Axis(label), series, section=EPISODE, caption=caption)
-
-
-def states(episodes: Sequence[Sequence[Moment]], values: Callable[[Any], Any], environment: str, discrete: bool,
-           seed: int) -> Figure | None:
-    """States that were visited, in the two components of the observation that tell most of what they are worth,
-    coloured by that, by the action and by the step. None for observations that are no vector of two or more."""
-    moments = [moment for episode in episodes for moment in episode]
-    if not moments or np.ndim(moments[0].observation) != 1 or len(moments[0].observation) < 2:
-        return None
-    if len(moments) > MOST_POINTS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(moments), MOST_POINTS, replace=False))
-        moments = [moments[i] for i in chosen]
-    seen = np.array([moment.observation for moment in moments], np.float32)
-    worth = values(seen)
-    told = np.array([moment.reward for moment in moments]) if worth is None else np.asarray(worth)
-    x, y = _telling(np.asarray(seen, float), np.asarray(told, float))
-    called = names(environment, seen.shape[1])
-    colourings = []
-    if worth is not None:
-        colourings.append(Colouring("expected return", tuple(np.asarray(worth, float).tolist())))
-    first = np.array([np.ravel(moment.action)[0] for moment in moments], float)
-    if discrete:
-        kinds = tuple(f"action {i}" for i in range(int(first.max()) + 1))
-        colourings.append(Colouring("action", tuple(first.tolist()), kinds))
-    else:
-        colourings.append(Colouring("action (its first component)", tuple(first.tolist())))
-    colourings.append(Colouring("reward", tuple(moment.reward for moment in moments)))
-    colourings.append(Colouring("step of the episode", tuple(float(moment.step) for moment in moments)))
-    points = scatter.points(seen[:, x], seen[:, y], tuple(colourings))
-    by = "expects of them (discounted, as it was scaled in training)" if worth is not None else "did there"
-    return Figure("states", "States that it visits", "scatter", Axis(called[x]), Axis(called[y]), points=points,
-                  section=EPISODE,
-                  caption=f"Coloured by what the agent {by}. Of {len(episodes)} episodes; the two components of the "
-                          "observation that tell most of it.")
-
-
-def _telling(seen: Floats, told: Floats) -> tuple[int, int]:
-    """The two components (of n, d) that a small regression tree tells a quantity (n,) by, in their order."""
-    from sklearn.tree import DecisionTreeRegressor
-
-    if seen.shape[1] == 2:
-        return 0, 1
-    weights = DecisionTreeRegressor(max_depth=5, random_state=0).fit(seen, told).feature_importances_
-    first, second = sorted(np.argsort(-weights, kind="stable")[:2].tolist())
-    return first, second
 
 
 def film(shown: Film, gif: bytes, told: str) -> Figure:

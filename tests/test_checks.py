@@ -11,7 +11,7 @@ from pyarrow import parquet
 from automl_phys import diagnose, local_models, registry
 from automl_phys.contracts import Chosen, Plan, Range, Seen
 from automl_phys.errors import RunError
-from automl_phys.exhibits import Estimate, Evaluation, Score
+from automl_phys.exhibits import Axis, Estimate, Evaluation, Figure, Score, Series
 from automl_phys.tasks import classify, detect_anomaly
 from automl_phys.trials import Ensemble, Job, Member, Result, Trial
 
@@ -22,7 +22,7 @@ METRICS = {
 }
 NOT_OF_PLAIN_TABLES = ("adversarial_divergence", "contaminated", "density_not_preserved", "discovery_claimed", "intervals_off",
                        "mass_sculpted", "memorisation", "mode_collapse", "much_noise", "no_structure", "season_does_better",
-                       "simpler_models", "unstable_clusters", "weight_sums")
+                       "seeds_disagree", "simpler_models", "still_learning", "unstable_clusters", "weight_sums")
 SPACE = {"C": Range(1e-3, 1e3, log=True), "dropout": Range(0.0, 0.5), "kind": Range(choices=("a", "b"))}
 
 
@@ -317,3 +317,38 @@ def test_training_events_unlike_all_others_are_found_without_a_truth(seen, tmp_p
     far = {name: rng.normal(size=2000) + 30 * label for name in "ab"}
     found = outcome("contaminated", replace(seen, problem=sought(tmp_path, label, {"data": {}}, **far)))
     assert (found.outcome, found.text[:5]) == ("tip", "1.00%")
+
+
+def with_series(seen, name, *values):
+    """With a figure of agents."""
+    metrics = {"mean_return": Estimate(400.0, 390, 410), "gain_over_random": Estimate(380.0, 370, 390)}
+    figure = Figure(name, "", "xy", Axis(""), Axis(""), (Series("best actions", "line", *values),))
+    return replace(seen, evaluation=Evaluation("", metrics, (), (), (figure,)))
+
+
+def test_seeds_disagree(seen):
+    def of(means, error):
+        low, high = (tuple(mean + sign * error for mean in means) for sign in (-1, 1))
+        return outcome("seeds_disagree", with_series(seen, "trainings", tuple(range(len(means))), means, low, high))
+
+    found = of((500.0, 495.0, 120.0), 8.0)
+    assert found.outcome == "tip"
+    assert "came to 120 ± 8 in training 3 and to 500 ± 8 in training 1" in found.text
+    assert of((500.0, 480.0, 460.0), 8.0).outcome == "passed"  # a tenth of what was gained
+    assert of((500.0, 495.0, 120.0), 150.0).outcome == "passed"  # the luck of the episodes
+    assert outcome("seeds_disagree", seen).outcome == "not applicable"
+
+
+def test_still_learning(seen):
+    def of(*means, band=1.0):
+        steps = tuple(float(i) for i in range(1, len(means) + 1))
+        return outcome("still_learning", with_series(seen, "learning", steps, means, tuple(m - band for m in means),
+                                                     tuple(m + band for m in means)))
+
+    found = of(10.0, 100.0, 200.0, 300.0, 350.0, 400.0)
+    assert found.outcome == "tip"
+    assert "still rose by 100 of 390" in found.text
+    assert of(10.0, 100.0, 400.0, 490.0, 500.0, 500.0).outcome == "passed"
+    assert of(10.0, 100.0, 200.0, 300.0, 350.0, 400.0, band=120.0).outcome == "passed"
+    assert of(-100.0, 500.0, 500.0, 500.0, 400.0, 300.0).outcome == "passed"
+    assert outcome("still_learning", seen).outcome == "not applicable"

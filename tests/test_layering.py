@@ -43,7 +43,7 @@ LAYERS: dict[str, int] = {
                      "oscillator_picture", "interquartile", "episode_video",
                      "environment_problem", "gym_spaces", "episode_play", "episode_film", "agents", "agent_facts",
                      "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
-                     "reinforce_exhibits", "reinforce_figures", "reinforce_tables"), 3),
+                     "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",

@@ -1,0 +1,32 @@
+"""Were agents still getting better when their trainings ended?"""
+
+from __future__ import annotations
+
+from automl_phys.contracts import Seen
+from automl_phys.exhibits import Outcome
+from automl_phys.readable import cell
+
+CODE = "C-LEARNING"
+TITLE = "Agents that were still learning"
+
+FIGURE = "learning"
+LATE = 2 / 3
+"""Share of a training from which on a rise counts as one at the end."""
+SHARE = 0.1
+"""Of the whole rise that must have come since then."""
+
+
+def check(seen: Seen) -> tuple[Outcome, str]:
+    """Tip when the learning curve rose much in its last third, and more than its band is wide."""
+    found = next((one for one in seen.evaluation.figures if one.name == FIGURE), None)
+    if found is None or len(found.series[0].x) < 3:
+        return "not applicable", "There is no learning curve of an agent."
+    curve = found.series[0]
+    before = max((i for i, step in enumerate(curve.x) if step <= LATE * curve.x[-1]), default=0)
+    rise, late = max(curve.y) - curve.y[0], curve.y[-1] - max(curve.y[:before + 1])
+    band = (curve.high[-1] - curve.low[-1]) / 2 if curve.high else 0.0
+    if late <= max(SHARE * rise, band):
+        return "passed", ""
+    return "tip", (f"In the last third of the training the return of the validation episodes still rose by "
+                   f"{cell(float(f'{late:.3g}'))} of {cell(float(f'{rise:.3g}'))} in all. More 'train.steps' would "
+                   "bring more.")
