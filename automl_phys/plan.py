@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from automl_phys import readable, registry, space
+from automl_phys import kinds, readable, registry, space
 from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Refusing, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.values import Direction
@@ -152,8 +152,7 @@ def _framework(recipe: Recipe, task: Task, facts: Facts, gpu: bool, reasons: lis
             raise RecipeError(Mistake(
                 "wrong-framework", f"Task '{recipe.task}' runs on {task.FRAMEWORK}, which its training is written for.",
                 f"Leave 'framework' out, or say {task.FRAMEWORK}.", ("compute", "framework")))
-        runs = "Agents are networks of" if facts.kind == "environment" else "Keras runs on"
-        reasons.append(f"{runs} {task.FRAMEWORK}, which the training of this task is written for.")
+        reasons.append(f"Networks run on {task.FRAMEWORK}, which the training of this task is written for.")
         return task.FRAMEWORK
     if recipe.compute.framework != "auto":
         return recipe.compute.framework
@@ -245,11 +244,9 @@ def _replicas(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> i
     count = facts.sizes.get("replicas", task.REPLICAS) if recipe.model.bagging == "auto" else recipe.model.bagging
     if count == 1:
         return 0
-    if facts.kind == "environment":
-        reasons.append(f"It is trained again from {count} fresh seeds, and the report is about these agents.")
-        return count
     what = "It is" if task.REPLICATED == "winner" else "It and the best of each other family are each"
-    reasons.append(f"{what} fitted again on {count} variations of the problem, to see how well it holds.")
+    words = kinds.of(facts.kind)
+    reasons.append(f"{what} {words.again.format(count)}, {words.purpose}.")
     return count
 
 

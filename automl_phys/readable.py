@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from math import floor, inf, isfinite, isnan, log10
 
-from automl_phys import measures
+from automl_phys import kinds, measures
 from automl_phys.contracts import Facts, Plan, Range
 from automl_phys.exhibits import Estimate
 from automl_phys.values import Params, Value
@@ -126,7 +126,7 @@ def parts(facts: Facts) -> str:
 
 
 def _row(facts: Facts) -> str:
-    return {"series": "window", "environment": "episode"}.get(facts.kind, "row")
+    return kinds.of(facts.kind).row
 
 
 def setting(value: Value) -> str:
@@ -199,7 +199,7 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("Workers", f"{count(plan.workers, 'worker')} ({plan.executor}), {count(plan.threads, 'thread')} each, "
                     f"{memory(plan.memory_mb_per_worker)} each"),
         ("Devices", ", ".join(plan.devices)),
-        ("Agents on" if plan.facts.kind == "environment" else "Keras on", plan.framework),
+        (f"{kinds.of(plan.facts.kind).networks} on", plan.framework),
         ("Seed", str(plan.seed)),
     )
 
@@ -215,7 +215,5 @@ def _again(plan: Plan) -> str:
         return f"the mean over the {plan.folds} folds of the search"
     told = ["fitted again on train and validation"] if plan.refit else []
     told += [f"bagged over {plan.bagging} folds"] if plan.bagging > 1 else []
-    again = "trained again from {} fresh seeds" if plan.facts.kind == "environment" else \
-        "fitted again on {} variations of the problem"
-    told += [again.format(plan.replicas)] if plan.replicas else []
+    told += [kinds.of(plan.facts.kind).again.format(plan.replicas)] if plan.replicas else []
     return ", ".join(told) or "as they were in the search"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from automl_phys import arrays, ensemble, registry, resampling
+from automl_phys import arrays, ensemble, kinds, registry, resampling
 from automl_phys.contracts import Executor, Plan, Problem, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
@@ -77,6 +77,7 @@ def _alone_with_replicas(
     """The best trial as it is, and its configuration, or those of the best of all families, fitted on variations of the
     problem."""
     show.stage("Winner")
+    words = kinds.of(plan.facts.kind)
     best = {trial.job.family: _alone(plan, trial) for trial in reversed(ranked)}
     singles = {**best, "baseline": _alone(plan, _baseline(plan, trials, ranked))}
     winner, notes = _alone(plan, ranked[0]), []
@@ -85,12 +86,12 @@ def _alone_with_replicas(
         again += [single for family, single in best.items() if family != winner.family]
     jobs = [job for index, member in enumerate(again) for job in _fold_jobs(plan, run_dir, member, index)
             ] if plan.replicas else []
-    fits = _carried_out(plan, run_dir, jobs, executor, show, end, "variations")
+    fits = _carried_out(plan, run_dir, jobs, executor, show, end, words.fits)
     lost = [fit.result.message or fit.result.status for fit in fits.values() if fit.result.status != "done"]
     if len(fits) < len(jobs):
-        notes.append(f"There was time for {len(fits)} of {len(jobs)} fits on variations of the problem.")
+        notes.append(f"There was time for {len(fits)} of {len(jobs)} {words.fits}.")
     if lost:
-        notes.append(f"{len(lost)} of {len(jobs)} fits on variations of the problem failed: {lost[0]}")
+        notes.append(f"{len(lost)} of {len(jobs)} {words.fits} failed: {lost[0]}")
     for note in notes:
         show.say(note)
     replicas = tuple(job.folder for job in jobs if job.number in fits and fits[job.number].result.status == "done")

@@ -83,11 +83,20 @@ def _finished(
         raise RunError(Mistake(
             "no-time", f"No trial was finished in the time of the search ({plan.search_minutes or 0:.2g} minutes).",
             "Give more under search.minutes, or name quicker families."))
+    wished = [trial.result.status for trial in trials if trial.job.family not in _for_comparison(plan)]
+    if wished and all(status == "failed" for status in wished):
+        raise _failure(run_dir, trials, f"Nothing but the baseline, {plan.baseline}, succeeded")
     stopped = sum(trial.result.status == "timed_out" for trial in trials)
     if stopped or len(trials) < wanted:
         show.say(f"The time limit ended the search: {len(trials) - stopped} of {wanted} trials were finished"
                  f"{f', {stopped} stopped on their way' if stopped else ''}.")
     return trials
+
+
+def _for_comparison(plan: Plan) -> set[str]:
+    """The baseline, where it is there to be compared with and not searched."""
+    return {chosen.family for chosen in plan.families if chosen.family == plan.baseline
+            and len(chosen.defaults) == 1 and all(len(one.choices) == 1 for one in chosen.space.values())}
 
 
 def _give_up_if_most_fail(run_dir: RunDir, ended: Mapping[int, Trial]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import isfinite
 
+from automl_phys import kinds
 from automl_phys.contracts import Plan, Range
 from automl_phys.exhibits import Axis, Figure, Series, Table
 from automl_phys.readable import cell, metric, setting
@@ -80,8 +81,7 @@ def search_history(plan: Plan, trials: Sequence[Trial]) -> Figure | None:
 def learning(plan: Plan, trials: Sequence[Trial], curves: Mapping[int, History]) -> Figure | None:
     """Loss against step of the best trials that have a learning curve; of agents, the return."""
     series = []
-    agents = plan.facts.kind == "environment"
-    what = "return" if agents else "loss"
+    what = kinds.of(plan.facts.kind).curve
     for trial in [t for t in ranked(plan, trials) if t.job.number in curves][:BEST_TRIALS]:
         name = f"{trial.job.family} {trial.job.number}"
         for key, kind in ((f"train_{what}", "train"), (f"valid_{what}", "validation")):
@@ -91,7 +91,7 @@ def learning(plan: Plan, trials: Sequence[Trial], curves: Mapping[int, History])
                 series.append(Series(f"{name}, {kind}", "line", x, y, group=name))
     if not series:
         return None
-    if agents:
+    if what == "return":
         return Figure("search-learning-curves", "Learning curves of the trials", "xy", Axis("Steps in the environment"),
                       Axis("Return"), tuple(series), section="Search",
                       caption="Of the best trials. train: mean of the last 100 episodes of the training, while it "

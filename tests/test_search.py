@@ -153,6 +153,16 @@ def test_when_no_trial_succeeds_the_reasons_are_told(fakes, tmp_path):
         do(fakes, fakes.plan("raising", trials=1), tmp_path)
 
 
+def test_a_baseline_that_is_only_there_to_compare_with_is_no_success(fakes, tmp_path):
+    plan = fakes.plan("line", "raising", trials=3)
+    first, *others = plan.families
+    pinned = {name: replace(one, low=None, high=None, log=False, integer=False, choices=(first.defaults[0][name],))
+              for name, one in first.space.items()}
+    plan = replace(plan, families=(replace(first, space=pinned, defaults=first.defaults[:1]), *others))
+    with pytest.raises(RunError, match="Nothing but the baseline, line, succeeded: 2 × raising: ValueError"):
+        do(fakes, plan, tmp_path)
+
+
 def test_the_hard_stop_ends_what_watches_and_what_does_not(fakes, tmp_path, monkeypatch):
     from automl_phys import dispatch
 
