@@ -44,6 +44,9 @@ FILL_OPACITY = 0.3
 MAX_ANNOTATED = 15
 """Rows or columns up to which the numbers of a matrix are written into it."""
 
+MOST_WRITTEN_OUT = 1e6
+"""Numbers in these cells that are written as they are, up to this one."""
+
 MAX_LABELLED, SMALL_LABELS = 20, 8
 """Names of rows or columns of a matrix that do not touch, and the size in points that more of them have."""
 
@@ -379,9 +382,13 @@ def _draw_matrix(axes: Axes, figure: Figure) -> None:
 def _short(value: float, among: NDArray[np.float64]) -> str:
     if not np.isfinite(value):
         return "–"
-    if np.all(among[np.isfinite(among)] % 1 == 0):
+    largest = float(np.nanmax(np.abs(among)))
+    if np.all(among[np.isfinite(among)] % 1 == 0) or 100 <= largest < MOST_WRITTEN_OUT:
         return f"{value:,.0f}".replace(",", "\u2009")
-    return f"{round(value, 2) + 0.0:.2f}" if np.nanmax(np.abs(among)) < 100 else f"{value:.3g}"
+    if largest < 100:
+        return f"{round(value, 2) + 0.0:.2f}"
+    mantissa, _, power = f"{value:.1e}".partition("e")
+    return f"{mantissa}×10{str(int(power)).translate(SUPERSCRIPTS)}" if value else "0"
 
 
 def _readable_on(color: Sequence[float]) -> str:
