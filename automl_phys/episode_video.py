@@ -50,13 +50,18 @@ def gif(frames: Frames, fps: float, most_bytes: int = MOST_BYTES) -> bytes:
     return made
 
 
+def check_mp4() -> None:
+    """Raise RunError where imageio-ffmpeg is not installed."""
+    if find_spec("imageio_ffmpeg") is None:
+        raise RunError(Mistake("missing-package", "Writing an MP4 needs the package imageio-ffmpeg, "
+                               "which is not installed.", "Install it with: pip install 'automl-phys[video]'"))
+
+
 def mp4(frames: Frames, fps: float, path: Path) -> None:
     """Write an MP4 (H.264) with all the frames. Raises RunError where imageio-ffmpeg is not installed or ffmpeg fails,
     ValueError as :func:`gif`."""
     stack = _checked(frames, fps)
-    if find_spec("imageio_ffmpeg") is None:
-        raise RunError(Mistake("missing-package", "Writing an MP4 needs the package imageio-ffmpeg, "
-                               "which is not installed.", "Install it with: pip install 'automl-phys[video]'"))
+    check_mp4()
     from importlib import import_module
 
     height, width = stack.shape[1:3]

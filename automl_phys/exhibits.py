@@ -106,7 +106,8 @@ class Figure:
     """A figure as data, not as a drawing. ``name`` is its file name and HTML anchor, in kebab-case.
 
     ``kind`` is ``xy`` (draw ``series``, and the panel ``below`` them, if there is one), ``matrix`` (draw
-    ``matrix[row][column]`` with the axes' categories, row along y, on the scale ``shade``, if there is one),
+    ``matrix[row][column]`` with the axes' categories, row along y, on the scale ``shade``, if there is one: in two
+    colours if it is as long below 0 as above, in separate ones if it has categories),
     ``scatter`` (draw ``points`` on linear axes), ``pictures`` (draw ``pictures`` side by side, ``across`` in a row;
     those without colours in shades on one scale, ``shade``) or ``animation`` (show ``animation``, a GIF in base64, and
     where nothing can move ``pictures``, moments of it). ``caption`` says how to read it, in one or two sentences.

@@ -345,7 +345,7 @@ def _draw_matrix(axes: Axes, figure: Figure) -> None:
     shade = figure.shade or Axis("")
     low = float(np.nanmin(values)) if shade.low is None else shade.low
     high = float(np.nanmax(values)) if shade.high is None else shade.high
-    kinds, signed = len(shade.categories), low < 0 and (shade.low is None or high > 0)
+    kinds, signed = len(shade.categories), low < 0 and (shade.low is None or low == -high)
     shades = ListedColormap([f"C{i}" for i in range(kinds)]) if kinds else colormaps["RdBu_r" if signed else "Blues"]
     norm: Normalize = CenteredNorm(halfrange=max(-low, high)) if signed else \
         BoundaryNorm(np.arange(kinds + 1) - 0.5, kinds) if kinds else \

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import agent_scores, ensemble, environments, episode_film, readable, registry, rundir, table_file
+from automl_phys import (
+    agent_scores,
+    ensemble,
+    environments,
+    episode_film,
+    episode_video,
+    readable,
+    registry,
+    rundir,
+    table_file,
+)
 from automl_phys.contracts import Plan, Show
 from automl_phys.errors import CallError, Mistake
 from automl_phys.rundir import RunDir
@@ -44,10 +54,12 @@ class Wanted:
 
 
 def check(film: Path) -> None:
-    """Raise CallError for a film's ending that is not known."""
+    """Raise CallError for a film's ending that is not known, RunError where the package that writes it is missing."""
     if film.suffix.lower() not in FILMS:
         raise CallError(Mistake("unknown-format", f"The format of {film.name} is not known by its ending.",
                                 f"Known endings of films: {', '.join(FILMS)}."))
+    if film.suffix.lower() == ".mp4":
+        episode_video.check_mp4()
 
 
 def run(plan: Plan, run_dir: RunDir, wanted: Wanted, show: Show) -> str:

@@ -9,7 +9,8 @@ beam that of the textbook's controller on the same episodes. Nothing is chosen b
 
 ``speed`` trains PPO in CartPole with the zoo's settings, in this process on one thread, by automl-phys (looks at the
 agent and checkpoints included) and by Stable-Baselines3 alone, in turns; wall time, ratio, and steps per second while
-nobody looks.
+nobody looks. ``parallel`` trains two agents by each of two algorithms, side by side with one thread of torch
+each, as the planner has it, and one after the other with two.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy as np
 RECIPES = Path(__file__).parents[1] / "recipes"
 COMMAND = (sys.executable, "-m", "automl_phys.cli")
 WANTED: Mapping[str, float] = {"cartpole": 500.0, "acrobot": -85.0, "pendulum": -170.0}
-PARTS = ("cartpole", "acrobot", "pendulum", "beam", "speed")
+PARTS = ("cartpole", "acrobot", "pendulum", "beam", "speed", "parallel")
 
 
 def main() -> None:
@@ -42,6 +43,8 @@ def main() -> None:
     for part in asked.only:
         if part == "speed":
             speed(asked.steps, asked.turns)
+        elif part == "parallel":
+            parallel()
         else:
             ran(part, asked.set)
 
@@ -90,6 +93,32 @@ def speed(steps: int, turns: int) -> None:
           f"{first / second:.2f}")
     print(f"steps per second of processor time while nobody looks: {max(rates['ours']):.0f} and "
           f"{max(rates['bare']):.0f}, ratio {max(rates['ours']) / max(rates['bare']):.3f}")
+
+
+def parallel() -> None:
+    """Wall time of two trainings, side by side on one thread each over one after the other on two."""
+    for name, steps in (("PPO", 30_000), ("SAC", 2_000)):
+        beside, behind = [], []
+        for turn in range(2):
+            began = time.perf_counter()
+            running = [_training(name, steps, 1, 2 * turn + one) for one in range(2)]
+            for one in running:
+                one.wait()
+            beside.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            for one in range(2):
+                _training(name, steps, 2, 2 * turn + one).wait()
+            behind.append(time.perf_counter() - began)
+        print(f"two trainings by {name}, {steps} steps: {min(beside):.1f} s side by side on one thread each, "
+              f"{min(behind):.1f} s one after the other on two, ratio {min(beside) / min(behind):.2f}", flush=True)
+
+
+def _training(name: str, steps: int, threads: int, seed: int) -> subprocess.Popen[bytes]:
+    """A training by Stable-Baselines3 with its defaults in a process of its own."""
+    environment = {"PPO": "CartPole-v1", "SAC": "Pendulum-v1"}[name]
+    code = (f"import torch; torch.set_num_threads({threads}); import stable_baselines3 as s; "
+            f"s.{name}('MlpPolicy', '{environment}', device='cpu', seed={seed}).learn({steps})")
+    return subprocess.Popen([sys.executable, "-c", code])
 
 
 def _settings() -> tuple[Any, Any, dict[str, Any]]:
