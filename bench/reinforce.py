@@ -101,9 +101,8 @@ def parallel() -> None:
         beside, behind = [], []
         for turn in range(2):
             began = time.perf_counter()
-            running = [_training(name, steps, 1, 2 * turn + one) for one in range(2)]
-            for one in running:
-                one.wait()
+            for running in [_training(name, steps, 1, 2 * turn + one) for one in range(2)]:
+                running.wait()
             beside.append(time.perf_counter() - began)
             began = time.perf_counter()
             for one in range(2):
