@@ -149,3 +149,20 @@ def test_an_error_in_the_parent_leaves_no_process(trials, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fall()
     assert not processes()
+
+
+def test_a_cluster_that_is_slow_to_close_loses_nothing_that_was_done(trials, tmp_path, monkeypatch):
+    from distributed import SpecCluster
+
+    close = SpecCluster.close
+
+    def slow(self, timeout=None):
+        close(self, timeout=60)
+        raise TimeoutError(f"timed out after {timeout} s.")
+
+    monkeypatch.setattr(SpecCluster, "close", slow)
+    with open_one("dask", trials.quick, tmp_path, workers=1) as executor:
+        executor.submit(job(0))
+        results, _ = drain(executor, 1)
+    assert [result.status for result in results] == ["done"]
+    assert not processes()

@@ -168,7 +168,7 @@ def test_the_hard_stop_ends_what_watches_and_what_does_not(fakes, tmp_path, monk
 
     monkeypatch.setattr(dispatch, "GRACE_S", 0.3)
     plan = fakes.plan("line", "crawling", "hanging", workers=2, trials=9)
-    trials, show = do(fakes, plan, tmp_path, "dask", end=time.monotonic() + 3)
+    trials, show = do(fakes, plan, tmp_path, "dask", end=time.monotonic() + 8)
     ended = {t.job.family: t.result for t in trials[:3]}
     assert ended["line"].status == "done"
     assert (ended["crawling"].status, ended["hanging"].status) == ("timed_out", "timed_out")

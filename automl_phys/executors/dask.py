@@ -268,7 +268,8 @@ def _cluster(slots: Sequence[Slot], log: Path) -> Iterator[SpecCluster]:
     try:
         yield cluster
     finally:
-        cluster.close(timeout=CLOSE_TIMEOUT_S)
+        with suppress(TimeoutError):  # what was done is done; processes that are slow to go end with this one
+            cluster.close(timeout=CLOSE_TIMEOUT_S)
 
 
 @contextmanager
@@ -279,7 +280,8 @@ def _client(cluster: SpecCluster) -> Iterator[Client]:
     try:
         yield client
     finally:
-        client.close(timeout=CLOSE_TIMEOUT_S)
+        with suppress(TimeoutError):
+            client.close(timeout=CLOSE_TIMEOUT_S)
 
 
 @contextmanager
