@@ -97,7 +97,7 @@ def speed(steps: int, turns: int) -> None:
 
 def parallel() -> None:
     """Wall time of two trainings, side by side on one thread each over one after the other on two."""
-    for name, steps in (("PPO", 30_000), ("SAC", 2_000)):
+    for name, steps in (("PPO", 30_000), ("SAC", 600)):
         beside, behind = [], []
         for turn in range(2):
             began = time.perf_counter()
