@@ -21,7 +21,7 @@ from automl_phys.anomaly_injections import Injected
 from automl_phys.bump_hunt import Hunt
 from automl_phys.exhibits import Estimate, Score, Table
 from automl_phys.mass_sculpting import Sculpted
-from automl_phys.readable import cell, estimate
+from automl_phys.readable import cell, estimate, rounded
 
 SURE = 2.0
 """Standard deviations from which on one detector is called better than another."""
@@ -83,7 +83,7 @@ def flag(flag_: Flag) -> Table:
     """The threshold and what passes it."""
     rows: list[tuple[str, str, str]] = [
         ("Background efficiency asked for", f"{flag_.efficiency:.2g}", ""),
-        ("Threshold on the score", cell(float(f"{flag_.threshold:.4g}")),
+        ("Threshold on the score", rounded(flag_.threshold, 4),
          f"by {flag_.normal} held-out normal events" if flag_.normal else "by held-out normal events")]
     rows += [(f"{measures.label(name)}, test events", estimate(one), one.note) for name, one in flag_.found.items()]
     return Table("The flag", ("What", "Value", "How"), tuple(rows),
@@ -181,7 +181,7 @@ def bump_verdict(looked: Sequence[Looked]) -> str:
 
 
 def _count(events: float) -> str:
-    return cell(float(f"{events:.4g}"))
+    return rounded(events, 4)
 
 
 # ---------------------------------------------------------------- events

@@ -207,7 +207,7 @@ def _percent(share: float) -> str:
 
 
 def _number(value: float, digits: int = 6) -> str:
-    return readable.cell(float(f"{value:.{digits}g}"))
+    return readable.rounded(value, digits)
 
 
 def _histogram(name: str, style: Literal["filled", "steps"], edges: Floats, values: Floats, errors: Floats) -> Series:

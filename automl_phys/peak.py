@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys.exhibits import Table
-from automl_phys.readable import cell
+from automl_phys.readable import cell, rounded
 from automl_phys.series_figures import Outlook, labels, title
 from automl_phys.series_problem import LEVELS, Floats, SeriesProblem, Windows
 
@@ -152,9 +152,9 @@ def sentence(problem: SeriesProblem, peak: Peak) -> str:
     """When and how high, in words."""
     _, early, middle, late, _ = times(problem, peak)
     what = f" of {title(problem, peak.series, peak.target)}" if _several(problem) else ""
-    low, high = (cell(float(f"{peak.height[k]:.3g}")) for k in (1, 3))
+    low, high = (rounded(peak.height[k], 3) for k in (1, 3))
     told = f"The next maximum{what} is expected in {middle} (68 %: {early} to {late}) at " \
-           f"{cell(float(f'{peak.height[2]:.3g}'))} ({low} to {high})"
+           f"{rounded(peak.height[2], 3)} ({low} to {high})"
     none = peak.rising + peak.falling
     return f"{told}; in {none:.0%} of the paths there is none within the horizon." if none >= 0.05 else f"{told}."
 

@@ -34,7 +34,7 @@ def estimate(found: Estimate) -> str:
     numbers get a common power of ten.
     """
     if isfinite(found.value) and found.high == inf:
-        return f"> {cell(float(f'{found.value:.2g}'))}"
+        return f"> {rounded(found.value, 2)}"
     if not (isfinite(found.value) and isfinite(found.low) and isfinite(found.high)):
         return cell(found.value)
     up, down = found.high - found.value, found.value - found.low
@@ -76,6 +76,11 @@ def _grouped(digits: str) -> str:
     if len(whole) > 4:
         whole = f"{int(whole):,}".replace(",", THIN_SPACE)
     return ("−" if digits.startswith("-") else "") + whole + dot + fraction
+
+
+def rounded(value: float, digits: int) -> str:
+    """:func:`cell` of a number to so many significant digits."""
+    return cell(float(f"{value:.{digits}g}"))
 
 
 def cell(value: str | float | None) -> str:

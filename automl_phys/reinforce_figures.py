@@ -17,7 +17,7 @@ from automl_phys import interquartile, state_figures
 from automl_phys.episode_film import Film
 from automl_phys.episode_play import Moment
 from automl_phys.exhibits import Axis, Figure, Picture, Series
-from automl_phys.readable import cell
+from automl_phys.readable import rounded
 
 Floats = NDArray[np.float64]
 History = Sequence[Mapping[str, float]]
@@ -70,7 +70,7 @@ def learning(histories: Sequence[History], levels: Mapping[str, float], who: str
 
 def _levels(levels: Mapping[str, float], low: float, high: float) -> list[Series]:
     """Lines across a figure, their values in their names: they all look alike."""
-    return [Series(f"{name} ({cell(float(f'{level:.4g}'))})", "line", (low, high), (level, level), muted=True)
+    return [Series(f"{name} ({rounded(level, 4)})", "line", (low, high), (level, level), muted=True)
             for name, level in levels.items()]
 
 
@@ -130,7 +130,7 @@ def trainings(best: Floats, exploring: Floats, levels: Mapping[str, float]) -> F
 def traces(episode: Sequence[Moment], environment: str, discrete: bool) -> tuple[Figure, ...]:
     """What was observed, and what was done, in one episode; nothing for observations that are no vector."""
     total = sum(moment.reward for moment in episode)
-    told = (f"An episode of {len(episode)} steps with a return of {cell(float(f'{total:.4g}'))}, the median of its "
+    told = (f"An episode of {len(episode)} steps with a return of {rounded(total, 4)}, the median of its "
             "training.")
     if len(episode) > MOST_STEPS:
         told += f" Its first {MOST_STEPS} steps."

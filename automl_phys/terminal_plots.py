@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl_phys.exhibits import Axis, Figure, Series
-from automl_phys.readable import cell, printable
+from automl_phys.readable import printable, rounded
 
 COLORS = ("cyan", "green", "red", "yellow", "magenta", "blue")
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -210,7 +210,7 @@ def matrix(figure: Figure) -> Table:
         table.add_column(printable(name), justify="right")
     for index, (name, row) in enumerate(zip(figure.y.categories, figure.matrix, strict=True)):
         total = sum(row) or 1.0
-        cells = [Text(("▸" if column == index else "") + (f"{cell(float(f'{value:.6g}'))}  " if roomy else "")
+        cells = [Text(("▸" if column == index else "") + (f"{rounded(value, 6)}  " if roomy else "")
                       + f"{value / total:4.0%}", _shade(value / total)) for column, value in enumerate(row)]
         table.add_row(printable(name), *cells)
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from automl_phys.contracts import Seen
 from automl_phys.exhibits import Outcome
-from automl_phys.readable import cell
+from automl_phys.readable import rounded
 
 CODE = "C-SEEDS"
 TITLE = "Trainings that disagree"
@@ -36,4 +36,4 @@ def check(seen: Seen) -> tuple[Outcome, str]:
 
 
 def _said(value: float) -> str:
-    return cell(float(f"{value:.3g}"))
+    return rounded(value, 3)

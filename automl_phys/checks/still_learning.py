@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from automl_phys.contracts import Seen
 from automl_phys.exhibits import Outcome
-from automl_phys.readable import cell
+from automl_phys.readable import rounded
 
 CODE = "C-LEARNING"
 TITLE = "Agents that were still learning"
@@ -28,5 +28,5 @@ def check(seen: Seen) -> tuple[Outcome, str]:
     if late <= max(SHARE * rise, band):
         return "passed", ""
     return "tip", (f"In the last third of the training the return of the validation episodes still rose by "
-                   f"{cell(float(f'{late:.3g}'))} of {cell(float(f'{rise:.3g}'))} in all. More 'train.steps' would "
+                   f"{rounded(late, 3)} of {rounded(rise, 3)} in all. More 'train.steps' would "
                    "bring more.")
