@@ -3,8 +3,8 @@
 Takes a path or an address; gives a folder in the user's cache, or wherever the caller says, with what was packed:
 whole, every hash verified, nothing in it but data; or an ArchiveError, and nothing is kept. An archive is a zip file
 whose first member, ``automl-phys.json``, lists all others with size and SHA-256. The zip file itself is checked by
-:mod:`automl_phys.archive_zip`, the files in it by :mod:`automl_phys.archive_contents`; :mod:`automl_phys.packing` writes
-archives. Nobody else has to know that a path may be one: :func:`opened` is the one place.
+:mod:`automl_phys.archive_zip`, the files in it by :mod:`automl_phys.archive_contents`; :mod:`automl_phys.packing`
+writes archives. Nobody else has to know that a path may be one: :func:`opened` is the one place.
 """
 
 from __future__ import annotations

@@ -324,7 +324,8 @@ def list_(
     from automl_phys.console import Terminal
 
     if not recipes:
-        raise CallError(Mistake("missing-argument", "It is not said what to list.", "Write automl-phys list --recipes."))
+        raise CallError(Mistake("missing-argument", "It is not said what to list.",
+                                "Write automl-phys list --recipes."))
     found = gallery.find(where or ("recipes" if Path("recipes").is_dir() else "."))
     Terminal().table(gallery.table(found))
     if page is not None:

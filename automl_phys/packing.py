@@ -145,8 +145,8 @@ def _notes(wanted: Recipe, data: list[Datum], with_data: bool) -> Iterator[str]:
 def _check_target(target: Path) -> None:
     if not target.name.lower().endswith(archives.SUFFIX):
         raise CallError(Mistake("unknown-format", f"{target.name} does not end in {archives.SUFFIX}.",
-                                f"Name it {target.name.partition('.')[0]}{archives.SUFFIX}: by its ending an archive is "
-                                "known."))
+                                f"Name it {target.name.partition('.')[0]}{archives.SUFFIX}: an archive is known by its "
+                                "ending."))
     if target.exists():
         raise CallError(Mistake("file-exists", f"{target} exists already.", "Name another file under -o."))
 
