@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from automl_phys import __version__, registry
-from automl_phys.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, AutomlPhysError, CallError, Mistake, RecipeError
+from automl_phys.errors import (
+    EXIT_BUG,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    AutomlPhysError,
+    CallError,
+    LintError,
+    Mistake,
+    RecipeError,
+)
 
 if TYPE_CHECKING:
     from automl_phys.rundir import RunDir
@@ -50,14 +59,14 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def validate(recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="Recipes to check.")]) -> None:
+def validate(recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes to check.")]) -> None:
     """Tell every mistake of a recipe at once; opens no data."""
-    from automl_phys import recipe
+    from automl_phys import archives, recipe
 
     mistakes: list[Mistake] = []
     for path in recipes:
         try:
-            good = recipe.load(path)
+            good = recipe.load(archives.recipe(path))
         except AutomlPhysError as error:
             mistakes.extend(error.mistakes)
         else:
@@ -66,8 +75,12 @@ def validate(recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", 
         raise RecipeError(list(dict.fromkeys(mistakes)))  # two recipes may extend the same broken one
 
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
+RecipeFile = Annotated[str, typer.Argument(
+    metavar="RECIPE", help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest.")]
+PackedRun = Annotated[str, typer.Argument(
+    metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
+LimitGb = Annotated[float, typer.Option("--limit-gb", min=0.001, help="How much an archive may hold, unpacked.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
                                                 help="Override any key, e.g. search.trials=10; may be repeated.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
@@ -86,11 +99,11 @@ def run(
     trust_environment: Trust = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
-    from automl_phys import pipeline
+    from automl_phys import archives, pipeline
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
-    wanted = language.load(recipe, sets or (), smoke)
+    wanted = language.load(archives.recipe(recipe), sets or (), smoke)
     wanted = language.trusting(wanted) if trust_environment else wanted
     with wanted.locating(), Terminal(quiet) as show:
         try:
@@ -108,11 +121,11 @@ def plan(
     trust_environment: Trust = False,
 ) -> None:
     """Show what would run, and why, before anything runs."""
-    from automl_phys import pipeline, rundir
+    from automl_phys import archives, pipeline, rundir
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
-    wanted = language.load(recipe, sets or (), smoke)
+    wanted = language.load(archives.recipe(recipe), sets or (), smoke)
     wanted = language.trusting(wanted) if trust_environment else wanted
     with wanted.locating():
         decided = pipeline.make_plan(wanted)
@@ -124,7 +137,7 @@ def plan(
 
 @app.command()
 def predict(
-    run: RunFolder,
+    run: PackedRun,
     data: Annotated[str | None, typer.Argument(
         help="New data: a file, a glob, or a folder of images. None for an agent, which plays.")] = None,
     output: Annotated[Path | None, typer.Option(
@@ -139,14 +152,15 @@ def predict(
     trust_environment: Trust = False, quiet: Quiet = False,
 ) -> None:
     """Score new data with a finished run; an agent plays episodes instead."""
-    from automl_phys import pipeline, table_file
+    from automl_phys import archives, pipeline, table_file
     from automl_phys.console import Terminal
     from automl_phys.rundir import RunDir
 
     if output is not None:
         table_file.check(output)
-    if pipeline.plays(RunDir(run)):
-        _play(RunDir(run), data, (output, render), episodes, seed, (explore, trust_environment), quiet)
+    run_dir = RunDir(archives.run(run))
+    if pipeline.plays(run_dir):
+        _play(run_dir, data, (output, render), episodes, seed, (explore, trust_environment), quiet)
         return
     if data is None or output is None:
         raise CallError(Mistake("missing-argument", "New data are scored, and the scores go into a file.",
@@ -155,7 +169,7 @@ def predict(
         raise CallError(Mistake("same-file", f"The scores would be written over the data, {data}.",
                                 "Name another file under -o."))
     with Terminal(quiet) as show:
-        rows = pipeline.predict(RunDir(run), Path(data), output, show)
+        rows = pipeline.predict(run_dir, Path(data), output, show)
     typer.echo(f"Wrote the scores of {rows} to {output}.")
 
 
@@ -180,7 +194,7 @@ def _play(run_dir: RunDir, data: str | None, files: tuple[Path | None, Path | No
 
 @app.command()
 def generate(
-    run: RunFolder,
+    run: PackedRun,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the events go: .parquet, .csv or .feather.")],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many events.")] = 10_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same events.")] = 0,
@@ -189,13 +203,13 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Make new events with a finished run of task 'generate'."""
-    from automl_phys import event_files, pipeline
+    from automl_phys import archives, event_files, pipeline
     from automl_phys.console import Terminal
     from automl_phys.rundir import RunDir
 
     event_files.check(output)
     with Terminal(quiet) as show:
-        pipeline.generate(RunDir(run), count, seed, where or (), output, show)
+        pipeline.generate(RunDir(archives.run(run)), count, seed, where or (), output, show)
     typer.echo(f"Wrote {count} events to {output}.")
 
 
@@ -245,6 +259,78 @@ def init(
 
         rundir.write_text(output, text)
         typer.echo(f"Wrote {output}. Run it with: automl-phys run {output}")
+
+
+@app.command()
+def pack(
+    what: Annotated[Path, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or the folder of a run.")],
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", help="The archive, by default NAME.amlphys.zip here.")] = None,
+    with_model: Annotated[bool, typer.Option("--with-model", help="Of a run: put in what predicts.")] = False,
+    with_data: Annotated[bool, typer.Option("--with-data", help="Put in the data, too.")] = False,
+    limit_gb: LimitGb = 2.0,
+    force: Annotated[bool, typer.Option("--force", help="Pack although 'lint' finds something.")] = False,
+) -> None:
+    """Put a recipe or a run into one archive, to be shared."""
+    from automl_phys import packing
+
+    made = packing.pack(what, output, with_model, with_data, limit_gb, force)
+    typer.echo(f"Packed {made.members} files into {made.path} ({made.bytes / 1e6:.3g} MB).\nsha256={made.sha256}")
+    for note in made.notes:
+        typer.echo(note)
+
+
+@app.command()
+def unpack(
+    archive: Annotated[str, typer.Argument(
+        metavar="FILE|ADDRESS", help="An archive, or https://...#sha256=HEX.")],
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", help="The new folder, by default named like the archive.")] = None,
+    sha256: Annotated[str, typer.Option("--sha256", help="What the archive's SHA-256 must be.")] = "",
+    limit_gb: LimitGb = 2.0,
+) -> None:
+    """Check an archive and unpack it into a new folder, whole or not at all."""
+    from automl_phys import archives
+    from automl_phys.console import Terminal
+
+    file = archives.given(archive, sha256)
+    folder = output or Path(file.name[:-len(archives.SUFFIX)] if archives.is_one(file.name) else file.stem)
+    contents = archives.unpack(file, folder, limit_gb)
+    Terminal().table(archives.table(contents))
+    typer.echo(f"Unpacked into {folder}.")
+
+
+@app.command()
+def lint(
+    paths: Annotated[list[Path], typer.Argument(metavar="RECIPE|FOLDER...", help="What is to be shared.")],
+) -> None:
+    """Tell what should not be given away: secrets, absolute paths, names of home folders and people."""
+    from automl_phys import recipe_lint
+
+    if found := recipe_lint.look_at(paths):
+        raise LintError(found)
+    typer.echo("Nothing was found that should not be given away.")
+
+
+@app.command(name="list")
+def list_(
+    where: Annotated[str, typer.Argument(
+        metavar="[FOLDER|ARCHIVE]", help="Where the recipes are; by default 'recipes', or here.")] = "",
+    recipes: Annotated[bool, typer.Option("--recipes", help="List recipes.")] = False,
+    page: Annotated[Path | None, typer.Option("--page", help="Write an HTML page of them, too.")] = None,
+) -> None:
+    """List the recipes in a folder or an archive."""
+    from automl_phys import gallery
+    from automl_phys.console import Terminal
+
+    if not recipes:
+        raise CallError(Mistake("missing-argument", "It is not said what to list.",
+                                "Write automl-phys list --recipes."))
+    found = gallery.find(where or ("recipes" if Path("recipes").is_dir() else "."))
+    Terminal().table(gallery.table(found))
+    if page is not None:
+        gallery.write_page(found, page)
+        typer.echo(f"Wrote {page}.")
 
 
 def _tell(error: AutomlPhysError) -> int:

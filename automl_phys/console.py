@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl_phys import terminal_tables
+from automl_phys import exhibits, terminal_tables
 from automl_phys.contracts import Plan
 from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.readable import duration, printable
@@ -111,6 +111,10 @@ class Terminal:
     def plan(self, decided: Plan) -> None:
         """What ``automl-phys plan`` shows."""
         self._show(terminal_tables.plan(decided))
+
+    def table(self, shown: exhibits.Table) -> None:
+        """A table by itself."""
+        self._show([terminal_tables.table(shown)])
 
     def outcome(
         self, decided: Plan, evaluation: Evaluation, findings: Sequence[Finding], report: Path | None = None

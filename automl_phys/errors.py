@@ -69,6 +69,18 @@ class RecipeError(AutomlPhysError):
     exit_code = EXIT_BAD_INPUT
 
 
+class ArchiveError(AutomlPhysError):
+    """An archive is damaged, hostile or not where it should be, or what is to be packed cannot be."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class LintError(AutomlPhysError):
+    """Something was found in a text that should not be given away."""
+
+    exit_code = EXIT_RUN_FAILED
+
+
 class DataError(AutomlPhysError):
     """The recipe is sound but the data it names are not what it says."""
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from automl_phys import recipe_text, registry, space, wording, yaml_source
+from automl_phys import recipe_paths, recipe_text, registry, space, wording, yaml_source
 from automl_phys.contracts import Facts, Task, direction_of
 from automl_phys.errors import AutomlPhysError, Key, Mistake, Place, RecipeError
 from automl_phys.recipe_text import Written
@@ -88,8 +88,12 @@ def dump(recipe: Recipe) -> str:
     Loads again, from any folder, to the same recipe.
     """
     folder = recipe.folder.absolute()
-    return yaml.dump(recipe_text.moved_paths(recipe.data, lambda path: str(folder / path)), Dumper=_Dumper,
-                     sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+    return as_yaml(recipe_paths.moved_paths(recipe.data, lambda path: str(folder / path)))
+
+
+def as_yaml(data: Mapping[str, Any]) -> str:
+    """A recipe's plain data as YAML that reads back the same."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
 
 
 def trusting(recipe: Recipe) -> Recipe:

@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from automl_phys import yaml_source
-from automl_phys.errors import Key, Mistake, Place, RecipeError
+from automl_phys import archives, yaml_source
+from automl_phys.errors import AutomlPhysError, Key, Mistake, Place, RecipeError
+from automl_phys.recipe_paths import moved_paths
 from automl_phys.registry import did_you_mean
 
 LARGEST_BYTES = 1_000_000
-
-PATH_KEYS: tuple[tuple[str, ...], ...] = (
-    ("data", "path"), ("data", "split", "test"), ("base", "run"), ("base", "keras"), ("base", "embeddings"),
-    ("base", "weights"))
-"""Keys that hold paths of files, relative to the folder of the recipe that they are written in."""
-
-NO_PATHS = ("imagenet", "none")
-"""Words that may stand in place of a path."""
 
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
@@ -90,34 +83,6 @@ def from_set(text: str) -> Written:
     return Written(data, {path[:n]: Place(name) for n in range(1, len(path) + 1)})
 
 
-def moved_paths(data: Mapping[Any, Any], move: Any) -> dict[Any, Any]:
-    """A copy of ``data`` with every relative path of :data:`PATH_KEYS` put through ``move``."""
-    moved = dict(data)
-    for keys in PATH_KEYS:
-        moved = _moved_at(moved, keys, move)
-    return moved
-
-
-def _moved_at(data: Mapping[Any, Any], keys: tuple[str, ...], move: Any) -> dict[Any, Any]:
-    first, *rest = keys
-    if first not in data:
-        return dict(data)
-    inner = data[first]
-    if not rest:
-        return {**data, first: _moved(inner, move)}
-    return {**data, first: _moved_at(inner, tuple(rest), move)} if isinstance(inner, dict) else dict(data)
-
-
-def _moved(value: Any, move: Any) -> Any:
-    if isinstance(value, list):
-        return [_moved(item, move) for item in value]
-    if isinstance(value, dict):
-        return {key: _moved(item, move) for key, item in value.items()}
-    if not isinstance(value, str) or value in NO_PATHS or Path(value).is_absolute():
-        return value
-    return move(value)
-
-
 def _read_chain(path: Path, below: tuple[Path, ...]) -> Written:
     """``below`` are the files that led here, so that a circle is noticed."""
     written = _read_one(path)
@@ -125,7 +90,7 @@ def _read_chain(path: Path, below: tuple[Path, ...]) -> Written:
     if not isinstance(extends, str) or not extends:
         return written
     key = ("extends",)
-    base_path = Path(os.path.normpath(path.parent / extends))
+    base_path, up = _base(extends, path.parent, written.place(key))
     seen = (*below, path)
     if any(base_path.resolve() == one.resolve() for one in seen):
         raise RecipeError(Mistake("extends-circle", f"'{base_path}' extends itself, over {len(seen)} "
@@ -134,8 +99,20 @@ def _read_chain(path: Path, below: tuple[Path, ...]) -> Written:
         raise RecipeError(Mistake("no-such-file", f"There is no file '{base_path}' to extend.{_alike(base_path)}",
                                   "Give the path as seen from this recipe's folder.", key, written.place(key)))
     base = _read_chain(base_path, seen)
-    up = os.path.relpath(base_path.parent, path.parent)
-    return written.over(Written(moved_paths(base.data, lambda p: os.path.normpath(Path(up) / p)), base.places))
+    return written.over(Written(moved_paths(base.data, lambda p: os.path.normpath(up / p)), base.places))
+
+
+def _base(extends: str, folder: Path, place: Place | None) -> tuple[Path, Path]:
+    """The file that a recipe in ``folder`` extends, be it in an archive or at an address, and the way from ``folder``
+    to that file's own."""
+    if not archives.is_one(extends):
+        base = Path(os.path.normpath(folder / extends))
+        return base, Path(os.path.relpath(base.parent, folder))
+    try:
+        base = archives.recipe(extends if archives.is_address(extends) else str(folder / extends))
+    except AutomlPhysError as error:
+        raise RecipeError([replace(m, key=("extends",), place=place) for m in error.mistakes]) from error
+    return base, base.parent.absolute()
 
 
 def _read_one(path: Path) -> Written:

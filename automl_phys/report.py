@@ -210,33 +210,33 @@ def _page(suffix: str, content: Mapping[str, Any], drawn: Mapping[str, str]) -> 
     """The text of one page; ``drawn`` holds the SVG elements of the figures by name."""
     from markupsafe import Markup
 
-    environment = _environment(suffix)
+    pages = environment(suffix)
     # What matplotlib drew and points as JSON have their text escaped, style and script are this package's: markup.
-    environment.filters["svg"] = lambda figure: Markup(drawn[figure.name])  # noqa: S704
-    environment.filters["embedded"] = lambda figure: Markup(scatter_page.embedded(figure))  # noqa: S704
-    style, scatter = (Markup(_template(name)) for name in ("style.css", "scatter.js"))  # noqa: S704
-    text = environment.get_template(f"report{suffix}.j2").render(content, style=style, scatter=scatter)
+    pages.filters["svg"] = lambda figure: Markup(drawn[figure.name])  # noqa: S704
+    pages.filters["embedded"] = lambda figure: Markup(scatter_page.embedded(figure))  # noqa: S704
+    style, scatter = (Markup(template(name)) for name in ("style.css", "scatter.js"))  # noqa: S704
+    text = pages.get_template(f"report{suffix}.j2").render(content, style=style, scatter=scatter)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _environment(suffix: str) -> Environment:
+def environment(suffix: str) -> Environment:
     """HTML is escaped by jinja, Markdown by :func:`_markdown` before: what a template names is text, never markup."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FunctionLoader(_template), autoescape=True, finalize=_markdown if suffix == ".md" else None,
+    made = Environment(
+        loader=FunctionLoader(template), autoescape=True, finalize=_markdown if suffix == ".md" else None,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters.update(
+    made.filters.update(
         cell=readable.cell, parts=readable.parts, whole=_whole, estimate=readable.estimate, metric=readable.metric,
         anchor=_anchor,
         fenced=lambda text, language: Markup(_fenced(text, language)))  # noqa: S704 - a code block shows text as it is
-    environment.tests.update(numeric=_is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL,
+    made.tests.update(numeric=_is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL,
                              estimated=lambda value: isinstance(value, str) and bool(ERROR.search(value)))
-    return environment
+    return made
 
 
-def _template(name: str) -> str:
+def template(name: str) -> str:
     return resources.files("automl_phys").joinpath("templates", name).read_text(encoding="utf-8")
 
 

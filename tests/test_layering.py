@@ -13,14 +13,16 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
-                     "anomaly_sections", "reinforce_sections", "zoo"), 2),
+                     "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
+                     "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
+                     "packing"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
                      "proposals", "dispatch", "arrays", "leaderboard", "assignment", "chain", "cluster_scores", "cluster_figures",
                      "cluster_tables", "points", "points_problem", "points_scale", "cluster_count", "cluster_profiles",
                      "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
-                     "scatter", "placing", "arrow_kinds", "downloads", "file_hashes", "image_files", "table_amounts",
+                     "scatter", "placing", "arrow_kinds", "table_amounts",
                      "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
@@ -48,7 +50,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "report"), 5),
-    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "cli"), 6),
+    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "gallery", "cli"), 6),
 }
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl_phys import recipe, recipe_text, registry, schema, wording
+from automl_phys import recipe, recipe_paths, recipe_text, registry, schema, wording
 from automl_phys.cli import main
 from automl_phys.errors import DataError, Mistake, RecipeError
 
@@ -162,7 +162,7 @@ def test_shipped_recipes_load_and_dump(path, write):
     assert read.name == path.stem
     again = recipe.load(write(recipe.dump(read), "elsewhere/x.yaml"))
     assert same(read, again)
-    assert again.data == recipe_text.moved_paths(read.data, lambda one: str(path.parent / one))
+    assert again.data == recipe_paths.moved_paths(read.data, lambda one: str(path.parent / one))
     assert recipe.dump(again) == recipe.dump(read)
 
 
