@@ -218,6 +218,25 @@ def report(run: RunFolder, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(
+        metavar="RUN RUN...", help="Folders of finished runs; the others are compared with the first.")],
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE.html", help="Write it as a page too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Set runs side by side: recipes, metrics, how sure the differences are."""
+    from automl_phys import pipeline, rundir
+    from automl_phys.console import Terminal
+
+    with Terminal(quiet=as_json) as show:
+        found = pipeline.compare(runs, page, show)
+        if not as_json:
+            show.compared(found, page)
+    if as_json:
+        typer.echo(rundir.as_json(found), nl=False)
+
+
+@app.command()
 def schema() -> None:
     """Print the recipe language as JSON Schema, for completion in editors."""
     from automl_phys import schema as language
