@@ -18,8 +18,8 @@ from automl_phys.exhibits import Figure
 from automl_phys.readable import printable
 
 COLOURS = {"better": "green", "worse": "red", "not to be told apart": "dim", "the same": "dim", "not known": "dim"}
-ESTIMATE, SAID = 15, 12
-"""Characters of ``0.9352 ± 0.0021`` and of ``worse, 6.6 σ``, to stand on one line."""
+NAME, ESTIMATE, SAID = 13, 15, 12
+"""Characters of a metric's longest word, of ``0.9352 ± 0.0021`` and of ``worse, 6.6 σ``, to stand on one line."""
 MOST_OF_ENVIRONMENT = 8
 """Differences of machine and packages that are listed; the others are counted."""
 
@@ -38,7 +38,7 @@ def comparison(found: Comparison, page: Path | None) -> Iterator[RenderableType]
             made = terminal_tables.table(shown)
             for column, width in zip(made.columns[1:], (ESTIMATE, ESTIMATE, SAID, SAID), strict=True):
                 column.min_width = width
-            made.columns[3].max_width = SAID  # the difference breaks before its error, so that all fit into 80
+            made.columns[0].max_width, made.columns[3].max_width = NAME, SAID  # so that all fit into 80
             for row, word in zip(made.rows, words, strict=True):
                 row.style = COLOURS.get(word, "")
             yield made
