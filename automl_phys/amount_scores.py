@@ -114,6 +114,21 @@ def gain(objective: str, better: Judged, baseline: Judged, seed: int, replicates
                     "paired bootstrap")
 
 
+def differences(names: Sequence[str], one: Judged, other: Judged, seed: int, replicates: int = bootstrap.REPLICATES
+                ) -> dict[str, Estimate]:
+    """By how much each metric of ``other`` is larger than that of ``one``, on the same rows and draws; without those
+    that are undefined for either. Raises KeyError for an unknown name."""
+    whole = {name: (_whole(name, one), _whole(name, other)) for name in names}
+    told = [name for name, both in whole.items() if np.isfinite(both).all()]
+    drawn: dict[str, list[Floats]] = {name: [] for name in told}
+    for counts in _draws(len(one.weight), seed, replicates):
+        for name in told:
+            drawn[name].append(_evaluate(name, other, counts) - _evaluate(name, one, counts))
+    ends = {name: bootstrap.percentiles(np.concatenate(found)) for name, found in drawn.items()}
+    return {name: Estimate(whole[name][1] - whole[name][0], float(low), float(high), "paired bootstrap")
+            for name, (low, high) in ends.items()}
+
+
 def means(values: Floats, weights: Floats) -> Floats:
     """Weighted means (R,) of values (n,) under each row of weights (R, n); NaN where Σ w is not positive."""
     sums = weights.sum(axis=1)

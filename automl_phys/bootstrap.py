@@ -58,6 +58,25 @@ def gain(objective: str, better: Sample, baseline: Sample, seed: int, replicates
     return Estimate(difference, float(low), float(high), "paired bootstrap")
 
 
+def differences(names: Sequence[str], one: Sample, other: Sample, seed: int, replicates: int = REPLICATES
+                ) -> dict[str, Estimate]:
+    """By how much each metric of ``other`` is larger than that of ``one``, on the same rows and draws.
+
+    Without metrics that are undefined for either, and those of a background of which so few events pass that it is
+    counted instead. Raises KeyError for an unknown name.
+    """
+    whole = {name: (_whole(name, one), _whole(name, other)) for name in names}
+    told = [name for name, (a, b) in whole.items() if np.isfinite([a, b]).all()
+            and not any(_few_pass(name, *each) for each in ((one, a), (other, b)))]
+    drawn: dict[str, list[Floats]] = {name: [] for name in told}
+    for a, b in zip(draws(one, seed, replicates), draws(other, seed, replicates), strict=True):
+        for name in told:
+            drawn[name].append(evaluate(name, b) - evaluate(name, a))
+    ends = {name: percentiles(np.concatenate(found)) for name, found in drawn.items()}
+    return {name: Estimate(whole[name][1] - whole[name][0], float(low), float(high), "paired bootstrap")
+            for name, (low, high) in ends.items()}
+
+
 def band(curve: Callable[[Weighted], Floats], judged: Sample, seed: int,
          replicates: int = REPLICATES) -> tuple[Floats, Floats, Floats]:
     """A curve (P,) of a sample, and the lower and upper edge of its 68 % band; ``curve`` gives (R, P)."""
@@ -146,6 +165,15 @@ def _lost(judged: Sample, replicates: Floats) -> str:
     if not judged.signed or lost == 0:
         return ""
     return f"; undefined in {lost:.1%} of the replicates, weights adding up to 0 or less"
+
+
+def _few_pass(name: str, judged: Sample, middle: float) -> bool:
+    """Whether a FPR or rejection rests on so few background events that a bootstrap does not know its error."""
+    if not name.startswith(("fpr@", "rejection@")):
+        return False
+    ranking, point = judged.ranking(judged.positive), np.array([measures.find(name)[1]])
+    fpr = 1 / middle if name.startswith("rejection@") else middle
+    return float(ranking.passing(np.array([fpr]), point)[0]) < MIN_BACKGROUND
 
 
 def _of_background(name: str, judged: Sample, middle: float, replicates: Floats) -> Estimate:

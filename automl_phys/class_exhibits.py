@@ -24,7 +24,7 @@ from automl_phys import (
     measures,
     metrics,
 )
-from automl_phys.contracts import Candidate
+from automl_phys.contracts import Candidate, Finished
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
 from automl_phys.metrics import Sample, Weighted
 
@@ -88,6 +88,39 @@ def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: 
     columns |= {f"score_{name}": pa.array(np.ascontiguousarray(predictions[:, k])) for k, name in enumerate(names)}
     columns["predicted"] = pa.array(classes[np.argmax(predictions, axis=1)], pa.string())
     table_file.write(pa.table(columns), target)
+
+
+def read_scores(problem: TableProblem, path: Path) -> Array:
+    """The probabilities (n, K) that :func:`write_scores` wrote of test rows, as parquet. Raises CallError when the file
+    is missing, damaged or of another problem."""
+    from automl_phys import table_file
+
+    return np.stack(table_file.numbers(path, [f"score_{name}" for name in problem.schema.classes]), axis=1)
+
+
+def differences(names: Sequence[str], first: Finished, other: Finished, seed: int) -> Mapping[str, Estimate]:
+    """By how much metrics of one run's winner are larger than those of the first's, paired on the same test rows;
+    ``rejection@0.3/qcd`` is on the rows of the signal and that class. Raises as ``contracts.Paired`` says."""
+    one, two = (judge(run.problem.test, read_scores(run.problem, run.scores)) for run in (first, other))
+    classes = first.problem.schema.classes
+    by_class: dict[str, list[str]] = {}
+    for name in names:
+        plain, _, against = name.partition("/")
+        if _of_one_sample(plain) and (not against or against in classes):
+            by_class.setdefault(against, []).append(plain)
+    found: dict[str, Estimate] = {}
+    for against, plain_names in by_class.items():
+        a, b = (each.against(classes.index(against)) if against else each for each in (one, two))
+        made = bootstrap.differences(plain_names, a, b, seed)
+        found |= {f"{name}/{against}" if against else name: estimate for name, estimate in made.items()}
+    return found
+
+
+def _of_one_sample(name: str) -> bool:
+    """Whether a metric is one of classifiers that follows from the test rows alone."""
+    head, at, _ = name.partition("@")
+    measure = measures.OF_CLASSIFIERS.get(head + at)
+    return measure is not None and measure.alone
 
 
 # ---------------------------------------------------------------- what is shown

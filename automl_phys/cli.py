@@ -232,6 +232,25 @@ def report(run: RunFolder, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(
+        metavar="RUN RUN...", help="Finished runs, folders or archives; the others are compared with the first.")],
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE.html", help="Write it as a page too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Set runs side by side: recipes, metrics, how sure the differences are."""
+    from automl_phys import archives, pipeline, rundir
+    from automl_phys.console import Terminal
+
+    with Terminal(quiet=as_json) as show:
+        found = pipeline.compare([archives.opened(one) or Path(one) for one in runs], page, show)
+        if not as_json:
+            show.compared(found, page)
+    if as_json:
+        typer.echo(rundir.as_json(found), nl=False)
+
+
+@app.command()
 def schema() -> None:
     """Print the recipe language as JSON Schema, for completion in editors."""
     from automl_phys import schema as language
@@ -320,12 +339,14 @@ def list_(
     page: Annotated[Path | None, typer.Option("--page", help="Write an HTML page of them, too.")] = None,
 ) -> None:
     """List the recipes in a folder or an archive."""
-    from automl_phys import gallery
+    from automl_phys import gallery, pages
     from automl_phys.console import Terminal
 
     if not recipes:
         raise CallError(Mistake("missing-argument", "It is not said what to list.",
                                 "Write automl-phys list --recipes."))
+    if page is not None:
+        pages.check(page)
     found = gallery.find(where or ("recipes" if Path("recipes").is_dir() else "."))
     Terminal().table(gallery.table(found))
     if page is not None:

@@ -2,7 +2,7 @@
 
 On a terminal the running stage is shown live. Where there is none, or ``NO_COLOR`` is set, plain lines are written: one
 for each stage, message and finished trial, without escape codes. What tables and plots look like is the work of
-:mod:`terminal_tables`, :mod:`terminal_plots` and :mod:`terminal_search`.
+:mod:`terminal_tables`, :mod:`terminal_comparison`, :mod:`terminal_plots` and :mod:`terminal_search`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl_phys import exhibits, terminal_tables
+from automl_phys import exhibits, terminal_comparison, terminal_tables
+from automl_phys.comparison import Comparison
 from automl_phys.contracts import Plan
 from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.readable import duration, printable
@@ -128,6 +129,11 @@ class Terminal:
         reports = [path for path in (run_dir.report("html"), run_dir.report("md")) if path.exists()]
         self.outcome(read_json(run_dir.plan, Plan), read_json(run_dir.evaluation, Evaluation),
                      read_json(run_dir.findings, tuple[Finding, ...]), reports[0] if reports else None)
+
+    def compared(self, found: Comparison, page: Path | None) -> None:
+        """What ``automl-phys compare`` shows."""
+        self._end_stage(completed=True)
+        self._show(terminal_comparison.comparison(found, page))
 
     def error(self, text: str) -> None:
         """An error's text as it is, the first line marked."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from automl_phys.errors import Mistake
-from automl_phys.exhibits import Evaluation, Figure, Outcome, Table
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Outcome, Table
 from automl_phys.trials import Ensemble, Job, Progress, Result, Slot, Trial, Watch
 from automl_phys.values import Direction, Params, Part, Value
 
@@ -268,6 +268,34 @@ class Deciding(Protocol):
     """A task whose default objective depends on the problem."""
 
     def objective_for(self, facts: Facts) -> str: ...
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run as a comparison hands it to a task: its prepared problem, the file in which ``write_scores`` put
+    what the winner says of the test rows, and the winner's calibration."""
+
+    problem: Any
+    scores: Path
+    calibration: Mapping[str, Any]
+
+
+@runtime_checkable
+class Paired(Protocol):
+    """A task that can tell how sure the difference of two runs is that were judged on the same test events."""
+
+    def same_events(self, one: Problem, other: Problem) -> bool:
+        """Whether the test rows of two problems are the same events with the same truth and weights, in the same
+        order; their features may differ."""
+        ...
+
+    def differences(self, names: Sequence[str], first: Finished, other: Finished, seed: int) -> Mapping[str, Estimate]:
+        """By how much metrics of ``other`` are larger than those of ``first``, with the interval of that difference on
+        the same draws of the test events; without those of ``names`` that cannot be had so.
+
+        Raises CallError when the scores are missing or damaged, RunError when they do not fit the problem.
+        """
+        ...
 
 
 @dataclass(frozen=True)

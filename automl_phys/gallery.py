@@ -6,14 +6,13 @@ and not held against the language, so that one with a mistake is listed too. The
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automl_phys import __version__, archives, recipe_paths, recipe_text, report, rundir
+from automl_phys import archives, pages, recipe_paths, recipe_text, rundir
 from automl_phys.errors import AutomlPhysError, CallError, Mistake
 from automl_phys.exhibits import Table
 
@@ -58,13 +57,7 @@ def table(found: tuple[Listed, ...]) -> Table:
 
 def write_page(found: tuple[Listed, ...], target: Path) -> None:
     """Write one HTML page that needs nothing else. Raises RunError when the disk refuses."""
-    from markupsafe import Markup
-
-    pages = report.environment(".html")
-    style = Markup(report.template("style.css"))  # noqa: S704 - this package's own
-    text = pages.get_template("gallery.html.j2").render(
-        title="Recipes", recipes=found, style=style, version=__version__)
-    rundir.write_text(target, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    rundir.write_text(target, pages.render("gallery.html.j2", {"title": "Recipes", "recipes": found}, {}))
 
 
 def _recipes(folder: Path) -> Iterator[Listed]:

@@ -277,6 +277,11 @@ OF_AGENTS: dict[str, Measure] = {m.name: m for m in (
             alone=False),
 )}
 
+AIMED = frozenset({
+    "background_efficiency", "bias", "clusters", "coverage@", "density", "episode_length", "flagged", "kpd", "noise",
+    "pull_mean", "pull_width", "train_gap"})
+"""Metrics that are best at a value between, or mean nothing alone: neither more nor less of them is better."""
+
 MEASURES: dict[str, Measure] = (
     OF_AGENTS | OF_ANOMALIES | OF_CLASSIFIERS | OF_CLUSTERS | OF_AMOUNTS | OF_SERIES | OF_TRANSFER | OF_EVENTS)
 
@@ -294,6 +299,16 @@ def find(name: str) -> tuple[Measure, float | None]:
     if not 0 < point < 1:
         raise KeyError(name)
     return measure, point
+
+
+def better_when(name: str) -> Direction | None:
+    """Which way a metric gets better; None where neither is better in itself, or the name is none that is known. Names
+    as in :func:`label`."""
+    try:
+        measure, _ = find(name.partition("/")[0])
+    except KeyError:
+        return None
+    return None if measure.name in AIMED else measure.direction
 
 
 def label(name: str) -> str:

@@ -27,6 +27,7 @@ from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Progress, Result, Slot
 
 if TYPE_CHECKING:
+    from automl_phys.comparison import Comparison
     from automl_phys.play import Wanted
 
 
@@ -104,6 +105,20 @@ def generate(run_dir: RunDir, count: int, seed: int, where: Sequence[str], targe
     decided = rundir.read_json(run_dir.plan, Plan)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
     draw.run(decided, run_dir, count, seed, where, target, show)
+
+
+def compare(folders: Sequence[Path], page: Path | None, show: Show) -> Comparison:
+    """Compare finished runs with the first of them, and write a page of that if there is a place for it. Raises
+    CallError for what is no finished run and for a place that is taken, RunError when the disk refuses."""
+    from automl_phys import comparison, comparison_page, pages
+
+    if page is not None:
+        pages.check(page)
+    show.stage("Comparison")
+    found = comparison.make([RunDir(folder) for folder in folders])
+    if page is not None:
+        comparison_page.write(found, page)
+    return found
 
 
 def render(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], show: Show) -> Path:

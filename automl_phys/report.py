@@ -2,32 +2,28 @@
 
 Takes the files of a finished run (:class:`automl_phys.rundir.RunDir`), writes ``figures/``, ``report.html`` and
 ``report.md``. Writing it twice gives the same bytes. What was measured is the tasks' work, how figures are drawn
-:mod:`automl_phys.figures`'s, how numbers are written :mod:`automl_phys.readable`'s; the pages are in ``templates/``.
+:mod:`automl_phys.figures`'s, how numbers are written :mod:`automl_phys.readable`'s, how a page is made of a template
+:mod:`automl_phys.pages`'s.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from automl_phys import __version__, figures, machine, readable, rundir, scatter_page
+from automl_phys import figures, machine, pages, readable, rundir
 from automl_phys.contracts import Plan, Show
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Table
 from automl_phys.rundir import RunDir
 from automl_phys.search_figures import read_trials
 from automl_phys.trials import Ensemble, Result, Trial
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 SUFFIXES = {"html": "html", "markdown": "md"}
 CARDS = 6
@@ -40,14 +36,7 @@ MOST_PROCESSES = 4
 FIGURES_PER_PROCESS = 8
 """Fewer are drawn sooner than another process has imported matplotlib."""
 
-LONG_CELL = 28
-"""Characters beyond which a cell's text may be broken into lines."""
-
 OUTCOMES = ("issue", "tip", "passed", "not applicable")
-ERROR = re.compile(r"\d (?:±|\+\d)")
-"""In a number with its error, as :func:`automl_phys.readable.estimate` writes it."""
-
-MARKDOWN_SIGNS = re.compile(r"[\\`*\[\]#|~]|(?<!\w)_|_(?!\w)")
 
 
 def run(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], show: Show) -> Path:
@@ -69,7 +58,7 @@ def run(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], 
             show.advance(number, len(shown), "figures")
     paths = [run_dir.report(SUFFIXES[name]) for name in formats]
     for path in paths:
-        rundir.write_text(path, _page(path.suffix, content, drawn))
+        rundir.write_text(path, pages.render(f"report{path.suffix}.j2", content, drawn))
     show.say(f"The report is {paths[0] if paths else run_dir.figures}.")
     return paths[0] if paths else run_dir.figures
 
@@ -115,10 +104,9 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
         "planned": tuple(_planned(plan)), "space": _space(plan),
         "recipe": run_dir.recipe.read_text(encoding="utf-8"),
         "provenance": tuple(_provenance(rundir.read_json(run_dir.environment, dict[str, Any]))),
-        "contents": [("results", "Results"), ("checks", "Checks"), *((_anchor(s), s) for s in by_section),
+        "contents": [("results", "Results"), ("checks", "Checks"), *((pages.anchor(s), s) for s in by_section),
                      ("numbers", "Numbers"), ("search", "Search"), ("plan", "Plan"), ("recipe", "Recipe"),
                      ("provenance", "Provenance")],
-        "version": __version__,
     }
 
 
@@ -202,72 +190,3 @@ def _written(value: Any) -> str | int | float | None:
     if value is None or isinstance(value, (str, int, float)):
         return str(value) if isinstance(value, float) else value
     return json.dumps(value, ensure_ascii=False).strip("[]{}").replace('"', "") or "none"
-
-
-# ---------------------------------------------------------------- pages
-
-def _page(suffix: str, content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
-    """The text of one page; ``drawn`` holds the SVG elements of the figures by name."""
-    from markupsafe import Markup
-
-    pages = environment(suffix)
-    # What matplotlib drew and points as JSON have their text escaped, style and script are this package's: markup.
-    pages.filters["svg"] = lambda figure: Markup(drawn[figure.name])  # noqa: S704
-    pages.filters["embedded"] = lambda figure: Markup(scatter_page.embedded(figure))  # noqa: S704
-    style, scatter = (Markup(template(name)) for name in ("style.css", "scatter.js"))  # noqa: S704
-    text = pages.get_template(f"report{suffix}.j2").render(content, style=style, scatter=scatter)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-
-
-def environment(suffix: str) -> Environment:
-    """HTML is escaped by jinja, Markdown by :func:`_markdown` before: what a template names is text, never markup."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-    from markupsafe import Markup
-
-    made = Environment(
-        loader=FunctionLoader(template), autoescape=True, finalize=_markdown if suffix == ".md" else None,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    made.filters.update(
-        cell=readable.cell, parts=readable.parts, whole=_whole, estimate=readable.estimate, metric=readable.metric,
-        anchor=_anchor,
-        fenced=lambda text, language: Markup(_fenced(text, language)))  # noqa: S704 - a code block shows text as it is
-    made.tests.update(numeric=_is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL,
-                             estimated=lambda value: isinstance(value, str) and bool(ERROR.search(value)))
-    return made
-
-
-def template(name: str) -> str:
-    return resources.files("automl_phys").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _whole(text: str) -> str:
-    """An estimate that breaks into lines, if it must, between the value and its errors only."""
-    return text.replace("± ", "±\u00a0").replace(" −", "\u00a0−") if ERROR.search(text) else text
-
-
-def _is_numeric(table: Table, column: int) -> bool:
-    """Whether a column holds numbers only, and stands at the right."""
-    values = [row[column] for row in table.rows]
-    return bool(values) and all(isinstance(v, (int, float, type(None))) for v in values)
-
-
-def _anchor(section: str) -> str:
-    """An id that none of the page's own sections has."""
-    return "figures-" + re.sub(r"[^a-z0-9]+", "-", section.lower()).strip("-")
-
-
-def _markdown(value: Any) -> Any:
-    """Text in which no sign means anything to Markdown or HTML; on one line, so that a table's row stays one."""
-    from markupsafe import Markup
-
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    text = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Markup(MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(text.split())))  # noqa: S704 - escaped on this very line
-
-
-def _fenced(text: str, language: str) -> str:
-    """A code block whose fence is longer than any run of backticks inside."""
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

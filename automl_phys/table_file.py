@@ -1,6 +1,7 @@
 """A table as a file that other programs read, in the format that the file's ending says.
 
-Takes an arrow table of numbers, flags, texts, times and lists; writes it whole or not at all.
+Takes an arrow table of numbers, flags, texts, times and lists; writes it whole or not at all. Reads back what a run
+wrote for itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from automl_phys.registry import did_you_mean
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from automl_phys.values import Array
+
 NAME = "predictions"
 """What the group of an HDF5 file and the tree of a ROOT file are called."""
 
@@ -31,6 +34,22 @@ def write(table: pa.Table, target: Path) -> None:
     """
     with rundir.atomic(target) as temporary:
         _writer(target)(table, temporary)
+
+
+def numbers(path: Path, names: Sequence[str]) -> list[Array]:
+    """Columns (n,) of numbers of a parquet file of a run. Raises CallError when it is missing, damaged, or without one
+    of them."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return [column.to_numpy() for column in parquet.read_table(path, columns=list(names)).select(names).columns]
+    except FileNotFoundError as error:
+        raise CallError(Mistake("not-a-run", f"{path} is not there.",
+                                "Give the folder of a finished run, e.g. runs/NAME/latest.")) from error
+    except (OSError, KeyError, pa.ArrowInvalid) as error:
+        raise CallError(Mistake("damaged-run", f"{path} cannot be read: {error}",
+                                "It was changed by hand or by another version; run the recipe again.")) from error
 
 
 def check(target: Path) -> None:

@@ -23,7 +23,7 @@ LAYERS: dict[str, int] = {
                      "cluster_tables", "points", "points_problem", "points_scale", "cluster_count", "cluster_profiles",
                      "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
                      "scatter", "placing", "arrow_kinds", "table_amounts",
-                     "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
+                     "table_events", "overlays", "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
                      "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "transfer_problem", "transfer_exhibits", "lorenz",
@@ -49,8 +49,8 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
-                     "report"), 5),
-    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "console", "gallery", "cli"), 6),
+                     "pages", "comparison", "comparison_tables", "comparison_page", "report"), 5),
+    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "console", "gallery", "cli"), 6),
 }
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fixtures import jets_run
 
-from automl_phys import report, rundir, scatter
+from automl_phys import pages, report, rundir, scatter
 from automl_phys.errors import CallError
 from automl_phys.exhibits import Axis, Estimate, Evaluation, Figure, Finding, Table
 from automl_phys.readable import estimate
@@ -144,7 +144,7 @@ def test_rendering_again_gives_the_same_bytes(run):
 
 
 def test_a_recipe_with_a_fence_does_not_end_its_block():
-    assert report._fenced("a: ````", "yaml") == "`````yaml\na: ````\n`````"
+    assert pages.fenced("a: ````", "yaml") == "`````yaml\na: ````\n`````"
 
 
 def test_a_trial_that_was_cut_off_is_left_out(tmp_path):
@@ -184,13 +184,13 @@ def test_scatters_share_one_script_and_no_text_of_theirs_is_markup(tmp_path):
 
 @pytest.mark.parametrize("found", [Estimate(0.9354, 0.9340, 0.9368), Estimate(212.4, 181.0, 265.0), Estimate(-3.2e-6, -3.4e-6, -2.9e-6)])
 def test_an_estimate_breaks_between_value_and_errors_only(found):
-    whole = report._whole(estimate(found))
+    whole = pages.whole(estimate(found))
     assert " ".join(whole.split()) == estimate(found)
     assert len(whole.split(" ")) <= 2 + 2 * ("×" in whole)
     assert not re.search("± |\\+[0-9.]+ −", whole)
 
 
 def test_words_are_left_as_they_are():
-    assert report._whole("trees + mlp − 2") == "trees + mlp − 2"
+    assert pages.whole("trees + mlp − 2") == "trees + mlp − 2"
     table = Table("t", ("a", "b"), ((0.12345678, "x"), (1e-7, "y")))
-    assert [report._is_numeric(table, k) for k in (0, 1)] == [True, False]
+    assert [pages.is_numeric(table, k) for k in (0, 1)] == [True, False]

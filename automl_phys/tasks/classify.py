@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import Mistake
-from automl_phys.exhibits import Evaluation
+from automl_phys.exhibits import Estimate, Evaluation
 from automl_phys.sections import LabelledTable, Section
 from automl_phys.values import Direction
 
@@ -115,6 +115,20 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
     from automl_phys import class_exhibits
 
     return class_exhibits.evaluation(problem, candidates, objective, seed)
+
+
+def same_events(one: TableProblem, other: TableProblem) -> bool:
+    """Whether the test rows are the same events, as :mod:`automl_phys.table_events` tells."""
+    from automl_phys import table_events
+
+    return table_events.same(one, other)
+
+
+def differences(names: Sequence[str], first: Finished, other: Finished, seed: int) -> Mapping[str, Estimate]:
+    """Differences of metrics, paired on the same test rows; see :func:`automl_phys.class_exhibits.differences`."""
+    from automl_phys import class_exhibits
+
+    return class_exhibits.differences(names, first, other, seed)
 
 
 def write_scores(

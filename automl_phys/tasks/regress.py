@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
 from automl_phys.sections import AmountsTable, Missing, Percent, Section
@@ -212,6 +212,46 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
         leaderboard.verdict(scores[0], baseline.name, objective), {**scores[0].metrics, **more}, scores,
         (amount_tables.ranked(scores, objective), *by_target, amount_tables.intervals(intervals), *binned, *tables),
         (*figures, *_images(problem, winner, seed), *winner.figures, *importances))
+
+
+def same_events(one: TableProblem, other: TableProblem) -> bool:
+    """Whether the test rows are the same events, as :mod:`automl_phys.table_events` tells."""
+    from automl_phys import table_events
+
+    return table_events.same(one, other)
+
+
+def differences(names: Sequence[str], first: Finished, other: Finished, seed: int) -> Mapping[str, Estimate]:
+    """By how much metrics of one run's winner are larger than those of the first's, paired on the same test rows;
+    ``rmse/mass`` is of that target. Raises as ``contracts.Paired`` says."""
+    from automl_phys import amount_scores
+
+    one, two = (_read_scores(run) for run in (first, other))
+    targets = first.problem.schema.target
+    by_target: dict[str, list[str]] = {}
+    for name in names:
+        plain, _, target = name.partition("/")
+        head, at, _ = plain.partition("@")
+        if head + at in measures.OF_AMOUNTS and (not target or target in targets):
+            by_target.setdefault(target, []).append(plain)
+    found: dict[str, Estimate] = {}
+    for target, plain_names in by_target.items():
+        a, b = (each.only(targets.index(target)) if target else each for each in (one, two))
+        made = amount_scores.differences(plain_names, a, b, seed)
+        found |= {f"{name}/{target}" if target else name: estimate for name, estimate in made.items()}
+    return found
+
+
+def _read_scores(run: Finished) -> Judged:
+    """The test rows of a run with what :func:`write_scores` wrote of them, sigma and all."""
+    import numpy as np
+
+    from automl_phys import amount_scores, table_file
+
+    rows, names = run.problem.test, run.problem.schema.target
+    value, sigma = (np.stack(table_file.numbers(run.scores, [f"{name}_{kind}" for name in names]), axis=1)
+                    for kind in ("predicted", "sigma"))
+    return amount_scores.judge(rows.target, rows.weight, np.stack([value, sigma], axis=-1), _factors(run.calibration))
 
 
 def write_scores(

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import DataError, Mistake
-from automl_phys.exhibits import Evaluation, Table
+from automl_phys.exhibits import Estimate, Evaluation, Table
 from automl_phys.registry import did_you_mean
 from automl_phys.sections import Augment, Base, Broken, Missing, Section, TextTable, Until
 from automl_phys.values import Direction
@@ -280,6 +280,20 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
         plain, verdict=said, metrics={**plain.metrics, **transfer_exhibits.estimates(first, BASELINE)},
         tables=(plain.tables[0], compared, notes, *plain.tables[1:]),
         figures=(transfer_exhibits.curve(first, names), *plain.figures))
+
+
+def same_events(one: TableProblem, other: TableProblem) -> bool:
+    """Whether the test rows are the same events, as :mod:`automl_phys.table_events` tells."""
+    from automl_phys import table_events
+
+    return table_events.same(one, other)
+
+
+def differences(names: Sequence[str], first: Finished, other: Finished, seed: int) -> Mapping[str, Estimate]:
+    """Differences of metrics, paired on the same test rows; see :func:`automl_phys.class_exhibits.differences`."""
+    from automl_phys import class_exhibits
+
+    return class_exhibits.differences(names, first, other, seed)
 
 
 def write_scores(
