@@ -12,7 +12,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from automl_phys import expressions
-from automl_phys.sections import Broken, Column, Expression, Missing, PlainTable, Section
+from automl_phys.section import Broken, Column, Expression, Missing, Section
+from automl_phys.sections import PlainTable
 
 Method: TypeAlias = Literal["one-class", "unlabelled", "weakly-supervised"]
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=0.5)]

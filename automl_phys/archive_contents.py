@@ -64,8 +64,8 @@ def check_file(name: str, file: Path, limit_bytes: float) -> None:
             _check_arrays(name, file, limit_bytes)
         elif lower.endswith(".keras"):
             _check_network(name, file, limit_bytes)
-        elif name == RECIPE:
-            _check_recipe(file)
+        elif name in (RECIPE, LOCK):
+            _check_recipe(file, name)
         elif name == ENSEMBLE:
             _check_ensemble(file)
     except (OSError, ValueError, EOFError, RecursionError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
@@ -135,8 +135,10 @@ def _check_inner(name: str, infos: list[zipfile.ZipInfo], limit_bytes: float) ->
         raise refusal("zip-bomb", f"'{name}' would grow beyond the limit when it is read.")
 
 
-def _check_recipe(file: Path) -> None:
-    data, _ = yaml_source.parse(file.read_text(encoding="utf-8"), RECIPE)
+def _check_recipe(file: Path, name: str) -> None:
+    data, _ = yaml_source.parse(file.read_text(encoding="utf-8"), name)
+    if name == LOCK and isinstance(data, dict):
+        data = data.get("recipe")
     if not isinstance(data, dict):
         raise refusal("broken-archive", "Its recipe is none: it has no keys.")
     if "extends" in data:

@@ -22,6 +22,7 @@ from automl_phys import __version__, registry
 from automl_phys.errors import (
     EXIT_BUG,
     EXIT_DONE,
+    EXIT_EXPECTATION_MISSED,
     EXIT_INTERRUPTED,
     AutomlPhysError,
     CallError,
@@ -99,15 +100,24 @@ def run(
     trust_environment: Trust = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
-    from automl_phys import archives, pipeline
+    from automl_phys import archives, lock_repeats, locks, pipeline
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
+    lock = locks.of(recipe)
     wanted = language.load(archives.recipe(recipe), sets or (), smoke)
     wanted = language.trusting(wanted) if trust_environment else wanted
     with wanted.locating(), Terminal(quiet) as show:
         try:
-            show.finished(pipeline.run(wanted, out, resume, show, cache))
+            if lock:
+                show.table(lock_repeats.world(lock, wanted))
+            run_dir = pipeline.run(wanted, out, resume, show, cache)
+            show.finished(run_dir)
+            if lock and not (sets or smoke):
+                repeat = lock_repeats.repeat(lock, run_dir)
+                show.table(repeat.table)
+                if not repeat.agrees:
+                    raise SystemExit(EXIT_EXPECTATION_MISSED)
         except KeyboardInterrupt:
             again = " ".join(["automl-phys run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
             show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")
@@ -248,6 +258,46 @@ def compare(
             show.compared(found, page)
     if as_json:
         typer.echo(rundir.as_json(found), nl=False)
+
+
+@app.command()
+def check(
+    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes with a section 'expect'.")],
+    sets: Sets = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A tiny budget: only see that they run.")] = False,
+    cached: Annotated[bool, typer.Option(
+        "--cached", help="Take earlier runs of the very same recipe, data, versions and code.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Write what was measured into the recipes.")] = False,
+    seeds: Annotated[int, typer.Option(
+        "--seeds", min=1, max=1000, help="Run each with so many seeds, its own and those that follow.")] = 1,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE.xml", help="Write JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(
+        "--markdown", metavar="FILE.md", help="Write a table for a merge request.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
+    trust_environment: Trust = False, quiet: Quiet = False,
+) -> None:
+    """Run recipes and hold what they measure against what they expect; exit code 4 on a miss."""
+    from automl_phys import check_outputs, checking, rundir
+    from automl_phys.console import Terminal
+
+    wish = checking.Wish(out, tuple(sets or ()), smoke, cached, update, trust_environment, seeds, quiet)
+    found = checking.load(recipes, wish)
+    checks = checking.Checks()
+    with Terminal(quiet) as show:
+        checking.run(found, wish, checks, show)
+        updates = checking.update(found, checks) if update and not checks.interrupted else []
+        for path, content in ((junit, check_outputs.junit), (markdown, check_outputs.markdown_text)):
+            if path is not None:
+                rundir.write_text(path, content(checks.done))
+        if not as_json:
+            show.table(check_outputs.table(checks.done))
+    if as_json:
+        typer.echo(rundir.as_json({"exit": checks.exit_code, "checks": checks.done, "updates": updates}), nl=False)
+    else:
+        for line in updates:
+            typer.echo(line)
+    raise SystemExit(checks.exit_code)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 from automl_phys import leaderboard, measures, overlays, readable, recipe_text, registry, rundir
 from automl_phys.contracts import Finished, Paired, Plan
-from automl_phys.earlier import Inputs
+from automl_phys.data_files import Inputs
 from automl_phys.errors import AutomlPhysError, CallError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure
 from automl_phys.rundir import RunDir

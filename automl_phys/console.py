@@ -114,8 +114,9 @@ class Terminal:
         self._show(terminal_tables.plan(decided))
 
     def table(self, shown: exhibits.Table) -> None:
-        """A table by itself."""
-        self._show([terminal_tables.table(shown)])
+        """A table by itself; of one without rows what it has to say."""
+        self._end_stage(completed=True)
+        self._show([terminal_tables.table(shown) if shown.rows else Text(printable(shown.note))])
 
     def outcome(
         self, decided: Plan, evaluation: Evaluation, findings: Sequence[Finding], report: Path | None = None

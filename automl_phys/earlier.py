@@ -14,18 +14,12 @@ from typing import TYPE_CHECKING
 
 from automl_phys import registry, rundir, table_write
 from automl_phys.contracts import Facts, Plan
+from automl_phys.data_files import DataFile, Inputs
 from automl_phys.errors import CallError, DataError
 from automl_phys.rundir import RunDir
 
 if TYPE_CHECKING:
     from automl_phys.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a prepared problem was made from: the hash of files, settings and seed."""
-
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -63,9 +57,9 @@ def take_over(earlier: Earlier, run: RunDir) -> None:
         shutil.copytree(earlier.run.problem, draft, copy_function=_link, dirs_exist_ok=True)
 
 
-def remember(fingerprint: str, run: RunDir) -> None:
+def remember(fingerprint: str, files: tuple[DataFile, ...], run: RunDir) -> None:
     """Say what the run's problem was made from, for those to come."""
-    rundir.write_json(run.inputs, Inputs(fingerprint))
+    rundir.write_json(run.inputs, Inputs(fingerprint, files))
 
 
 def _link(source: str, target: str) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from automl_phys.sections import Broken, Column, Columns, EventsTable, Expression, Missing, Section
+from automl_phys.section import Broken, Column, Columns, Expression, Missing, Section
+from automl_phys.sections import EventsTable
 
 Ends = Annotated[tuple[float, float], Field(strict=False)]
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from automl_phys.recipe import Recipe
 
 MAGIC = re.compile(r"[*?\[]")
-INSIDE = re.compile(r"(?i)(.*\.(?:root|h5|hdf5|hdf)):(.*)", re.DOTALL)
-"""``file.root:tree``: a file, and the table in it."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,12 @@ def placed(data: Mapping[str, Any], folder: Path) -> tuple[list[Datum], dict[str
     return [found[name] for name in sorted(found)], moved
 
 
+def files(path: str, folder: Path) -> list[Path]:
+    """The files, or folders of images, at a path that a recipe in ``folder`` names; none where there are none."""
+    whole, _ = _whole(path, folder)
+    return _matches(whole, _fixed(whole))
+
+
 def manifest(data: Mapping[str, Any], files: Sequence[Datum]) -> dict[str, Any]:
     """What ``data.json`` says: which files with which hashes, or which data set, or which address."""
     section = data.get("data", {})
@@ -90,8 +94,7 @@ def personal_folders(run: Path, wanted: Recipe) -> tuple[str, ...]:
 
 def _whole(path: str, folder: Path) -> tuple[Path, str]:
     """A path of the recipe as an absolute one, and what is meant inside of the file."""
-    found = INSIDE.fullmatch(path)
-    name, inside = (found[1], found[2]) if found else (path, "")
+    name, inside = recipe_paths.parted(path)
     return Path(os.path.normpath(folder.absolute() / Path(name).expanduser())), inside
 
 

@@ -22,6 +22,7 @@ from automl_phys import (
     archive_contents,
     archive_zip,
     archives,
+    locks,
     packed_data,
     packed_readme,
     recipe,
@@ -74,16 +75,17 @@ def pack(given: Path, target: Path | None = None, with_model: bool = False, with
     target = target or Path(f"{wanted.name}{archives.SUFFIX}")
     _check_target(target)
     data, moved = packed_data.placed(wanted.data, wanted.folder)
-    members = _members(wanted, moved, data, run, with_model, with_data)
+    members = _members(wanted, moved, data, run, run.path / LOCK if run else given, with_model, with_data)
     _check(members, limit_gb, force)
     digest = _write(target, _manifest(wanted, "run" if run else "recipe", members), members)
     archives.look(target, limit_gb)  # what cannot be read again would have been a mistake of ours
     return Made(target, digest, target.stat().st_size, len(members), tuple(_notes(wanted, data, with_data)))
 
 
-def _members(wanted: Recipe, moved: Mapping[str, str], data: list[Datum], run: RunDir | None, with_model: bool,
-             with_data: bool) -> dict[str, bytes | Path]:
-    """The members by their names, but for the manifest: texts, or files as they are."""
+def _members(wanted: Recipe, moved: Mapping[str, str], data: list[Datum], run: RunDir | None, locked: Path,
+             with_model: bool, with_data: bool) -> dict[str, bytes | Path]:
+    """The members by their names, but for the manifest: texts, or files as they are. ``locked`` is where a lock may
+    be."""
     plain = recipe_paths.moved_paths(wanted.data, lambda path: moved[path], absolute=True)
     inside = tuple(replace(one, inside=with_data) for one in data)
     if with_data and (lost := [one.name for one in data if one.source is None]):
@@ -95,8 +97,10 @@ def _members(wanted: Recipe, moved: Mapping[str, str], data: list[Datum], run: R
     }
     if run is not None:
         members.update(_of_run(run, wanted, with_model))
-    elif (lock := wanted.folder / LOCK).is_file():
-        members[LOCK] = lock
+    if lock := locks.find(locked):
+        names = {one.source: one.name for one in data if one.source}
+        moved_lock = locks.moved(lock, plain, run.path / lock.folder if run else wanted.folder, names)
+        members[LOCK] = _told(locks.text(moved_lock), packed_data.personal_folders(locked.parent, wanted))
     if with_data:
         members.update({file: source for one in data for file, source in one.files()})
     members[README] = packed_readme.text(wanted, inside, run, with_model).encode()
@@ -106,8 +110,6 @@ def _members(wanted: Recipe, moved: Mapping[str, str], data: list[Datum], run: R
 def _of_run(run: RunDir, wanted: Recipe, with_model: bool) -> Iterator[tuple[str, bytes | Path]]:
     """What a run was and came to; with its model, all that predicting takes."""
     places = packed_data.personal_folders(run.path, wanted)
-    if (run.path / LOCK).is_file():
-        yield LOCK, _told(run.path / LOCK, places)
     files = [run.environment, run.evaluation, run.findings]
     if with_model:
         members = rundir.read_json(run.ensemble, Ensemble).members
@@ -118,12 +120,11 @@ def _of_run(run: RunDir, wanted: Recipe, with_model: bool) -> Iterator[tuple[str
     for file in files:
         if file.is_file():
             name = file.relative_to(run.path).as_posix()
-            yield name, _told(file, places) if file.suffix == ".json" else file
+            yield name, _told(file.read_text(encoding="utf-8"), places) if file.suffix == ".json" else file
 
 
-def _told(file: Path, places: tuple[str, ...]) -> bytes:
-    """A JSON or YAML file without the folders that it was made in."""
-    text = file.read_text(encoding="utf-8")
+def _told(text: str, places: tuple[str, ...]) -> bytes:
+    """The text of a JSON or YAML file without the folders that it was made in."""
     for place in places:
         text = re.sub(rf"{re.escape(place)}(?:(/)|(?![\w.-]))", lambda found: "" if found[1] else ".", text)
     return text.encode()

@@ -68,12 +68,12 @@ def render(name: str, content: Mapping[str, Any], drawn: Mapping[str, str]) -> s
 
 
 def _environment(suffix: str) -> Environment:
-    """HTML is escaped by jinja, Markdown by :func:`_markdown` before: what a template names is text, never markup."""
+    """HTML is escaped by jinja, Markdown by :func:`markdown` before: what a template names is text, never markup."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
-        loader=FunctionLoader(template), autoescape=True, finalize=_markdown if suffix == ".md" else None,
+        loader=FunctionLoader(template), autoescape=True, finalize=markdown if suffix == ".md" else None,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(
         cell=readable.cell, parts=readable.parts, whole=whole, estimate=readable.estimate, metric=readable.metric,
@@ -104,7 +104,7 @@ def anchor(section: str) -> str:
     return "figures-" + re.sub(r"[^a-z0-9]+", "-", section.lower()).strip("-")
 
 
-def _markdown(value: Any) -> Any:
+def markdown(value: Any) -> Any:
     """Text in which no sign means anything to Markdown or HTML; on one line, so that a table's row stays one."""
     from markupsafe import Markup
 

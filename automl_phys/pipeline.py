@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -46,7 +47,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound. With ``cache`` it
     takes its prepared problem from an earlier run in ``out`` with the same inputs, if there is one.
     """
-    from automl_phys import diagnose, earlier, evaluate, prepare, refit, search, verify, worker
+    from automl_phys import diagnose, earlier, evaluate, locks, prepare, refit, search, verify, worker
 
     began = time.monotonic()
     show.stage("Plan")
@@ -66,6 +67,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     verify.run(decided, run_dir, show)
     evaluate.run(decided, run_dir, show)
     diagnose.run(decided, run_dir, show)
+    locks.write(wanted, run_dir)
     render(run_dir, wanted.report.formats, wanted.report.figures, show)
     return run_dir
 
@@ -177,4 +179,6 @@ def _end(began: float, minutes: float | None) -> float | None:
 
 
 def _hash(wanted: Recipe) -> str:
+    """Of all that a run is made from: not of what is expected of it."""
+    wanted = replace(wanted, data={**wanted.data, "expect": {}})
     return hashlib.sha256(recipe.dump(wanted).encode()).hexdigest()[:8]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automl_phys import earlier, readable, registry
+from automl_phys import data_files, earlier, readable, registry
 from automl_phys.contracts import Plan, Problem, Show
 from automl_phys.earlier import Earlier
 from automl_phys.errors import Mistake, RunError
@@ -41,7 +41,7 @@ def run(recipe: Recipe, plan: Plan, run: RunDir, show: Show, known: Earlier | No
         problem = task.load(run.problem)
     else:
         problem = task.prepare(recipe.options, recipe.folder, run.problem, recipe.seed)
-    earlier.remember(problem.fingerprint, run)
+    earlier.remember(problem.fingerprint, data_files.of(recipe), run)
     facts = problem.facts()
     show.say(f"{readable.parts(facts)}.")
     for note in facts.notes:

@@ -16,11 +16,14 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from automl_phys import recipe_paths, recipe_text, registry, space, wording, yaml_source
+from automl_phys import measures, recipe_paths, recipe_text, registry, space, wording, yaml_source
 from automl_phys.contracts import Facts, Task, direction_of
 from automl_phys.errors import AutomlPhysError, Key, Mistake, Place, RecipeError
+from automl_phys.expect_sections import Expected
 from automl_phys.recipe_text import Written
-from automl_phys.sections import Choices, Common, Compute, Interval, Model, Report, Search, Section, common_sections
+from automl_phys.registry import did_you_mean
+from automl_phys.section import Section
+from automl_phys.sections import Choices, Common, Compute, Interval, Model, Report, Search, common_sections
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,6 +43,7 @@ class Recipe:
     search: Search
     compute: Compute
     report: Report
+    expect: Mapping[str, Expected]
     seed: int
     folder: Path
     data: Mapping[str, Any]
@@ -140,6 +144,7 @@ def _recipe(written: Written, path: Path, mistakes: list[Mistake]) -> Recipe | N
     _check_objective(_at(data, "search", "objective"), data["task"], task, mistakes)
     _check_families(_at(data, "model", "families"), data["task"], mistakes)
     _check_averaging(_at(data, "model"), data["task"], task, mistakes)
+    _check_expected(_at(data, "expect"), data["task"], task, mistakes)
     for family in registry.names("families"):
         _check_overrides(family, _at(data, "model", family), task.EXAMPLE, mistakes)
     if options is not None:
@@ -150,7 +155,7 @@ def _recipe(written: Written, path: Path, mistakes: list[Mistake]) -> Recipe | N
     filled = {"recipe": 1, "name": name, "description": "", "task": common.task, **plain(options), **plain(common)}
     filled.pop("extends", None)
     return Recipe(name, common.description, common.task, options, common.model, common.search, common.compute,
-                  common.report, common.seed, path.parent, filled, written)
+                  common.report, common.expect, common.seed, written.folder or path.parent, filled, written)
 
 
 def plain(thing: Any) -> Any:
@@ -218,6 +223,18 @@ def _check_objective(objective: Any, name: str, task: Task, mistakes: list[Mista
     if at and not re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*", efficiency):
         mistakes.append(Mistake("bad-value", f"'{efficiency}' is no efficiency between 0 and 1.",
                                 f"Write it like {stem}@0.3.", key))
+
+
+def _check_expected(expected: Any, name: str, task: Task, mistakes: list[Mistake]) -> None:
+    """Names of metrics; whether a run measures them, only a run tells."""
+    for metric in expected if isinstance(expected, dict) else ():
+        try:
+            measures.find(str(metric).partition("/")[0])
+        except KeyError:
+            meant = did_you_mean(str(metric), (*task.OBJECTIVES, *measures.MEASURES))
+            mistakes.append(Mistake("unknown-word", f"'{metric}' is no metric.{meant}",
+                                    f"Of task '{name}' for instance: {', '.join(task.OBJECTIVES)}; a run's report "
+                                    "names all of its own.", ("expect", metric)))
 
 
 def _check_families(families: Any, task: str, mistakes: list[Mistake]) -> None:

@@ -6,6 +6,8 @@ recipe that they are written in.
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,21 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
 
 NO_PATHS = ("imagenet", "none")
 """Words that may stand in place of a path."""
+
+INSIDE = re.compile(r"(?i)(.*\.(?:root|h5|hdf5|hdf)):(.*)", re.DOTALL)
+"""``file.root:tree``: a file, and the table in it."""
+
+
+def parted(path: str) -> tuple[str, str]:
+    """A path without what is meant inside of the file, and that; empty where the whole file is meant."""
+    found = INSIDE.fullmatch(path)
+    return (found[1], found[2]) if found else (path, "")
+
+
+def is_there(path: str, folder: Path) -> bool:
+    """Whether there is anything at a path, or glob, that a recipe in ``folder`` names."""
+    whole = folder / Path(parted(path)[0]).expanduser()
+    return whole.exists() or bool(glob.glob(str(whole)))  # noqa: PTH207 - of pathlib's, '..' cannot be part
 
 
 def moved_paths(data: Mapping[Any, Any], move: Callable[[str], str], absolute: bool = False) -> dict[Any, Any]:

@@ -14,10 +14,13 @@ from typing import Any
 
 from automl_phys import archives, yaml_source
 from automl_phys.errors import AutomlPhysError, Key, Mistake, Place, RecipeError
-from automl_phys.recipe_paths import moved_paths
+from automl_phys.recipe_paths import is_there, moved_paths, named_paths
 from automl_phys.registry import did_you_mean
 
 LARGEST_BYTES = 1_000_000
+
+LOCK_KEY, LOCK_VERSION = "lock", 1
+"""The first key of a file that holds a run on record, and the version of such files that this program writes."""
 
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
@@ -38,10 +41,12 @@ SMOKE_OF_TASK: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Written:
-    """Plain data and the place of each key in it."""
+    """Plain data and the place of each key in it; ``folder`` is where its paths are seen from, None for the folder of
+    its file."""
 
     data: dict[Any, Any]
     places: dict[Key, Place]
+    folder: Path | None = None
 
     def place(self, key: Key) -> Place | None:
         """Where a key stands, or the nearest section around it."""
@@ -51,7 +56,7 @@ class Written:
 
     def over(self, base: Written) -> Written:
         """``base`` with the keys of this one put over it: mappings merged, all else replaced."""
-        return Written(_merged(base.data, self.data), {**base.places, **self.places})
+        return Written(_merged(base.data, self.data), {**base.places, **self.places}, self.folder or base.folder)
 
 
 def read(path: Path) -> Written:
@@ -99,6 +104,8 @@ def _read_chain(path: Path, below: tuple[Path, ...]) -> Written:
         raise RecipeError(Mistake("no-such-file", f"There is no file '{base_path}' to extend.{_alike(base_path)}",
                                   "Give the path as seen from this recipe's folder.", key, written.place(key)))
     base = _read_chain(base_path, seen)
+    if base.folder is not None:
+        up = Path(os.path.relpath(base.folder, path.parent))
     return written.over(Written(moved_paths(base.data, lambda p: os.path.normpath(up / p)), base.places))
 
 
@@ -141,7 +148,25 @@ def _read_one(path: Path) -> Written:
     if not isinstance(data, dict):
         raise RecipeError(Mistake("not-a-recipe", "A recipe is made of keys and their values; this is none.",
                                   "Begin with 'recipe: 1' and 'task: classify'.", place=Place(str(path))))
-    return Written(data, places)
+    return _unlocked(Written(data, places), path) if is_lock(data) else Written(data, places)
+
+
+def is_lock(data: Any) -> bool:
+    """Whether plain data are those of a run on record (:mod:`automl_phys.locks`)."""
+    return isinstance(data, dict) and LOCK_KEY in data and isinstance(data.get("recipe"), dict)
+
+
+def _unlocked(written: Written, path: Path) -> Written:
+    """The recipe in a lock. Its paths are seen from where the lock is now; or, where the data are not there, from where
+    the recipe was when it was run."""
+    data, folder = written.data["recipe"], written.data.get("folder")
+    if written.data[LOCK_KEY] != LOCK_VERSION:
+        raise RecipeError(Mistake(
+            "other-version", f"This lock is in version {written.data[LOCK_KEY]}; this program reads version "
+            f"{LOCK_VERSION}.", "Update automl-phys.", (LOCK_KEY,), written.place((LOCK_KEY,))))
+    places = {key[1:]: place for key, place in written.places.items() if key[0] == "recipe" and len(key) > 1}
+    beside = not isinstance(folder, str) or all(is_there(one, path.parent) for one in named_paths(data))
+    return Written(data, places, None if beside else path.parent / str(folder))
 
 
 def _alike(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, PrivateAttr
 
-from automl_phys.sections import Broken, Missing, Section
+from automl_phys.section import Broken, Missing, Section
 
 Argument: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any]
 

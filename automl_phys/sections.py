@@ -9,75 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidation, create_model, model_validator
-from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SkipValidation, create_model
 
-from automl_phys import expressions, registry
-
-Label: TypeAlias = str | int | bool
-"""A value of the target as it stands in the data."""
-Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
-Percent: TypeAlias = Annotated[float, Field(ge=1, le=99.99)]
-Column: TypeAlias = Annotated[str, Field(min_length=1)]
-Columns: TypeAlias = Annotated[tuple[Column, ...], Field(strict=False)]
-ByClass: TypeAlias = Annotated[dict[Column, Column | Annotated[Columns, Field(min_length=1)]],
-                               Field(min_length=2)]
-"""Files by the class of their rows."""
-Side: TypeAlias = Annotated[int, Field(ge=1, le=65_536)]
-Threads: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
-Slug: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$", max_length=80)]
-"""Fit to name a folder: no slashes, no '..', not hidden."""
-Missing: TypeAlias = SkipJsonSchema[None]
-"""What an absent key holds; not a value that a recipe writes."""
+from automl_phys import registry
+from automl_phys.expect_sections import Expected
+from automl_phys.section import (
+    Broken,
+    ByClass,
+    Column,
+    Columns,
+    Expression,
+    Fraction,
+    Label,
+    Missing,
+    Section,
+    Side,
+    Slug,
+    Threads,
+)
 
 MEGABYTES = {"MB": 1.0, "GB": 1e3, "TB": 1e6}
-
-
-class Broken(NamedTuple):
-    """A broken rule; ``key`` is the one of the section to point at, empty for the section itself."""
-
-    key: str
-    text: str
-    remedy: str
-
-
-def _readable(text: str) -> str:
-    try:
-        expressions.parse(text)
-    except expressions.ExpressionError as error:
-        raise PydanticCustomError("rules", "{broken}", {"broken": (Broken("", error.text, error.remedy),)}) from error
-    return text
-
-
-Expression: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_readable)]
-"""An expression of columns, held against the language when the recipe is read."""
-
-
-class Section(BaseModel):
-    """A section: unknown keys are errors, nothing is converted, and ``null`` means as if not written."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_default(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {key: value for key, value in given.items() if value is not None or key not in cls.model_fields}
-
-    @model_validator(mode="after")
-    def _keeps_the_rules(self) -> Self:
-        if broken := tuple(self.broken()):
-            raise PydanticCustomError("rules", "{broken}", {"broken": broken})
-        return self
-
-    def broken(self) -> Iterator[Broken]:
-        """The rules between keys that this section breaks: what the type of one key cannot say."""
-        yield from ()
 
 
 class ByColumn(Section):
@@ -159,11 +112,11 @@ class Located(Section):
     builtin: Annotated[str, Field(min_length=1)] | Missing = None
     """A data set that comes with an installed package: jets, jet_images, dijets, digits, digit_images, breast_cancer,
     wine, iris, diabetes, blobs, cloud, two_moons, lorenz, sunspots_yearly."""
-    define: dict[Column, Expression] = {}
+    define: dict[Column, Expression] = Field({})
     """New columns by formula: {tau21: tau2 / tau1}. A formula may use the new columns above it."""
     cut: Expression | Missing = None
     """Which rows are used: pt > 500 and abs(eta) < 2."""
-    lengths: dict[Column, Annotated[int, Field(ge=1, le=10_000)]] = {}
+    lengths: dict[Column, Annotated[int, Field(ge=1, le=10_000)]] = Field({})
     """How many elements of a column of lists are used: {jet_pt: 3} gives jet_pt_0, jet_pt_1 and jet_pt_2. Where a row
     has fewer, 0 stands there, and jet_pt_2_present is 0."""
     @property
@@ -597,6 +550,8 @@ class Common(Section):
     """Where and with what the trials run."""
     report: Report = Report()
     """What the report consists of."""
+    expect: dict[Column, Expected] = Field({})
+    """What the winner's metrics on the test rows must come to, for 'automl-phys check'."""
 
 
 @cache

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from automl_phys.sections import Broken, Column, Columns, Fraction, Located, Missing, Percent, Section
+from automl_phys.section import Broken, Column, Columns, Fraction, Missing, Percent, Section
+from automl_phys.sections import Located
 
 ROLES = ("time", "series", "target", "known_future", "past")
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from automl_phys.cli import main
 from automl_phys.expression_tree import DEEPEST, FUNCTIONS, LONGEST, MOST_WORDS, Node
 from automl_phys.expressions import ExpressionError, check, evaluate, evaluate_column, parse
-from automl_phys.sections import Expression
+from automl_phys.section import Expression
 
 KINDS = {"pt": "number", "eta": "number", "mass": "number", "jet.pt": "number", "good": "flag", "label": "text",
          "other_label": "text", "hits": "list", "when": "time", "thing": "other"}

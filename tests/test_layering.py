@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parents[1] / "automl_phys"
 RIBS = ("sources", "tasks", "families", "executors", "checks")
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds"), 1),
-    **dict.fromkeys(("yaml_source", "recipe_text", "sections", "wording", "recipe", "schema", "machine", "plan",
+    **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
                      "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
-                     "packing"), 2),
+                     "packing", "expect_update", "locks", "data_files"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -26,7 +26,7 @@ LAYERS: dict[str, int] = {
                      "table_events", "overlays", "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
-                     "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "transfer_problem", "transfer_exhibits", "lorenz",
+                     "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "expectations", "transfer_problem", "transfer_exhibits", "lorenz",
                      "local_models", "local_space", "exponential_smoothing", "theta_lines", "arima_filter",
                      "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
                      "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
@@ -49,12 +49,12 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
-                     "pages", "comparison", "comparison_tables", "comparison_page", "report"), 5),
-    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "console", "gallery", "cli"), 6),
+                     "pages", "lock_repeats", "comparison", "comparison_tables", "comparison_page", "report"), 5),
+    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "console", "gallery", "checking", "check_outputs", "cli"), 6),
 }
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
-HEAVY = {"numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
+HEAVY = {"ruamel", "numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
          "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
          "h5py", "uproot", "awkward", "pooch", "PIL", "statsforecast", "statsmodels", "pandas",
          "pyod", "gymnasium", "stable_baselines3", "sb3_contrib"}

@@ -15,7 +15,8 @@ from automl_phys import measures
 from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation
-from automl_phys.sections import LabelledTable, Section
+from automl_phys.section import Section
+from automl_phys.sections import LabelledTable
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:

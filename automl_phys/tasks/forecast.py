@@ -15,7 +15,7 @@ from automl_phys import measures
 from automl_phys.contracts import Candidate, Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Evaluation, Score
-from automl_phys.sections import Section
+from automl_phys.section import Section
 from automl_phys.series_sections import Forecast, SeriesData
 from automl_phys.values import Direction
 

@@ -18,7 +18,8 @@ from automl_phys import measures, registry
 from automl_phys.contracts import Candidate, Facts
 from automl_phys.errors import DataError, Mistake, RecipeError
 from automl_phys.exhibits import Evaluation
-from automl_phys.sections import Broken, Columns, Missing, PointsData, Section
+from automl_phys.section import Broken, Columns, Missing, Section
+from automl_phys.sections import PointsData
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:

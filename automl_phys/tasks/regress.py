@@ -19,7 +19,8 @@ from automl_phys import measures
 from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
-from automl_phys.sections import AmountsTable, Missing, Percent, Section
+from automl_phys.section import Missing, Percent, Section
+from automl_phys.sections import AmountsTable
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Table
 from automl_phys.registry import did_you_mean
-from automl_phys.sections import Augment, Base, Broken, Missing, Section, TextTable, Until
+from automl_phys.section import Broken, Missing, Section
+from automl_phys.sections import Augment, Base, TextTable, Until
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
