@@ -51,7 +51,7 @@ def markdown_text(done: Sequence[Checked]) -> str:
 
 def junit(done: Sequence[Checked]) -> str:
     """JUnit XML: a suite for each recipe and seed, a case for its run and one for each metric."""
-    root = Xml.Element("testsuites", name="automl-phys check")
+    root = Xml.Element("testsuites")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     for number, one in enumerate(done):
         cases = list(_cases(one))

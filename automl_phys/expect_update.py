@@ -71,11 +71,13 @@ def rewritten(text: str, numbers: Mapping[str, Mapping[str, float]]) -> str:
     for name, found in numbers.items():
         section = data[SECTION].get(name)
         if not isinstance(section, CommentedMap):
-            section = data[SECTION][name] = CommentedMap()
+            section = CommentedMap()
             section.fa.set_flow_style()
-        if section.fa.flow_style() and "value" in section:  # new keys beside the value; below, comments would be moved
-            for key in reversed([key for key in found if key not in section]):
-                section.insert(list(section).index("value") + 1, key, found[key])
+            data[SECTION].insert(0, name, section)
+        # Not at the end: what stands below a section, ruamel takes for a comment on its last key.
+        where = list(section).index("value") + bool(section.fa.flow_style()) if "value" in section else 0
+        for key in reversed([key for key in found if key not in section]):
+            section.insert(where, key, found[key])
         for key, value in found.items():
             section[key] = value
         if "spread" in section and "spread" not in found:

@@ -127,7 +127,7 @@ def _off(name: str, wanted: Expected, found: Estimate) -> _Off:
         deviation = hypot(max(own, 0.0), wanted.error or 0.0, wanted.spread or 0.0)
         sigmas = gain / deviation if deviation > 0 else inf if gain > 0 else -inf
         allowed = wanted.deviations * deviation
-    if abs(more) <= allowed:
+    if abs(more) <= allowed * (1 + EXACT):
         return _Off(sigmas=sigmas)
     if direction and gain > 0:
         return _Off(surpassed=True, sigmas=sigmas)

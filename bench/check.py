@@ -81,7 +81,8 @@ def mislabelled(jets: pa.Table) -> pa.Table:
     labels = np.asarray(jets["label"].to_pylist(), dtype=object)
     chosen = np.flatnonzero(rng.random(len(labels)) < FLIPPED)
     names = sorted(set(labels))
-    labels[chosen] = [names[(names.index(labels[row]) + 1 + rng.integers(len(names) - 1)) % len(names)] for row in chosen]
+    others = {name: [other for other in names if other != name] for name in names}
+    labels[chosen] = [rng.choice(others[labels[row]]) for row in chosen]
     return jets.set_column(jets.schema.get_field_index("label"), "label", pa.array(labels.tolist()))
 
 
