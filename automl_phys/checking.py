@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from automl_phys import (
-    archives,
     data_files,
     expect_update,
     expectations,
@@ -170,8 +169,7 @@ def update(found: Sequence[tuple[str, Recipe]], checks: Checks) -> list[str]:
 
 def _loaded(given: str, wish: Wish, seed: int | None) -> Recipe:
     sets = wish.sets if seed is None else (*wish.sets, f"seed={seed}")
-    wanted = recipe.load(archives.recipe(given), sets, wish.smoke)
-    return recipe.trusting(wanted) if wish.trust else wanted
+    return recipe.given(given, sets, wish.smoke, wish.trust)
 
 
 def _unfit(wanted: Recipe, wish: Wish) -> Iterator[Mistake]:

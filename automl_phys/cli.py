@@ -100,13 +100,12 @@ def run(
     trust_environment: Trust = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
-    from automl_phys import archives, lock_repeats, locks, pipeline
+    from automl_phys import lock_repeats, locks, pipeline
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
     lock = locks.of(recipe)
-    wanted = language.load(archives.recipe(recipe), sets or (), smoke)
-    wanted = language.trusting(wanted) if trust_environment else wanted
+    wanted = language.given(recipe, sets or (), smoke, trust_environment)
     with wanted.locating(), Terminal(quiet) as show:
         try:
             if lock:
@@ -131,12 +130,11 @@ def plan(
     trust_environment: Trust = False,
 ) -> None:
     """Show what would run, and why, before anything runs."""
-    from automl_phys import archives, pipeline, rundir
+    from automl_phys import pipeline, rundir
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
-    wanted = language.load(archives.recipe(recipe), sets or (), smoke)
-    wanted = language.trusting(wanted) if trust_environment else wanted
+    wanted = language.given(recipe, sets or (), smoke, trust_environment)
     with wanted.locating():
         decided = pipeline.make_plan(wanted)
     if as_json:

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from automl_phys import measures, recipe_paths, recipe_text, registry, space, wording, yaml_source
+from automl_phys import archives, measures, recipe_paths, recipe_text, registry, space, wording, yaml_source
 from automl_phys.contracts import Facts, Task, direction_of
-from automl_phys.errors import AutomlPhysError, Key, Mistake, Place, RecipeError
+from automl_phys.errors import ArchiveError, AutomlPhysError, Key, Mistake, Place, RecipeError
 from automl_phys.expect_sections import Expected
 from automl_phys.recipe_text import Written
 from automl_phys.registry import did_you_mean
@@ -62,11 +62,30 @@ class Recipe:
             raise type(error)([replace(m, place=m.place or self.place(m.key)) for m in error.mistakes]) from error
 
 
-def load(path: Path, sets: Sequence[str] = (), smoke: bool = False) -> Recipe:
+def given(what: str, sets: Sequence[str] = (), smoke: bool = False, trust: bool = False) -> Recipe:
+    """Read and validate what stands in place of a recipe on the command line: its path, an archive, or an address.
+
+    Paths in ``sets`` are as in the recipe, but of an archive as seen from here; ``trust`` is leave to import code
+    (:func:`trusting`). Raises RecipeError, and ArchiveError also for an archive without its data
+    (``data-not-inside``).
+    """
+    packed = archives.is_one(what)
+    wanted = load(archives.recipe(what), sets, smoke, Path.cwd() if packed else None)
+    lost = [path for path in recipe_paths.named_paths(wanted.data) if not recipe_paths.is_there(path, wanted.folder)]
+    if packed and lost:
+        raise ArchiveError(Mistake(
+            "data-not-inside", f"The data of this recipe are not in {what}: {', '.join(lost)}.",
+            f"Say where they are with --set data.path=…, or put them beside the recipe: automl-phys unpack {what}. "
+            "Which ones they are, by their hashes, stands in the archive's data.json."))
+    return trusting(wanted) if trust else wanted
+
+
+def load(path: Path, sets: Sequence[str] = (), smoke: bool = False, seen_from: Path | None = None) -> Recipe:
     """Read and validate a recipe.
 
-    ``sets`` are ``--set`` texts such as ``search.trials=10``; ``smoke`` cuts the budget as ``recipe_text.SMOKE`` says.
-    Raises RecipeError with all mistakes of the recipe at once, each with its place.
+    ``sets`` are ``--set`` texts such as ``search.trials=10``, paths in them as in the recipe or, if that is given, as
+    ``seen_from`` a folder; ``smoke`` cuts the budget as ``recipe_text.SMOKE`` says. Raises RecipeError with all
+    mistakes of the recipe at once, each with its place.
     """
     layers: list[Written] = []
     mistakes: list[Mistake] = []
@@ -75,7 +94,9 @@ def load(path: Path, sets: Sequence[str] = (), smoke: bool = False) -> Recipe:
         layers.append(recipe_text.smoke(written.data.get("task")))
     for text in sets:
         try:
-            layers.append(recipe_text.from_set(text))
+            layer = recipe_text.from_set(text)
+            layers.append(layer if seen_from is None else replace(
+                layer, data=recipe_paths.moved_paths(layer.data, lambda one: str(seen_from / one))))
         except RecipeError as error:
             mistakes.extend(error.mistakes)
     for layer in layers:

@@ -132,3 +132,18 @@ def test_a_packed_run_is_held_against_its_lock_elsewhere(
     assert [one.path for one in packed.data] == ["data/events.csv"]
     assert packed.recipe["data"]["path"] == "data/events.csv"
     assert str(inside) not in locks.text(packed)
+
+
+def test_an_archive_without_its_data_says_which(
+    inside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "small.amlphys.zip"
+    assert main(["pack", str(lock_of(inside).parent), "-o", str(archive)]) == 0
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["plan", "small.amlphys.zip"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "are not in small.amlphys.zip: data/events.csv" in told
+    assert "--set data.path=" in told
+    shutil.copy(inside / "recipes" / "events.csv", tmp_path / "here.csv")
+    assert main(["plan", "small.amlphys.zip", "--set", "data.path=here.csv"]) == 0
