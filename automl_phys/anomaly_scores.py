@@ -55,6 +55,13 @@ def gain(objective: str, better: Sample, baseline: Sample, seed: int) -> Estimat
     return bootstrap.gain(_plain(objective), better, baseline, seed)
 
 
+def differences(names: Sequence[str], one: Sample, other: Sample, seed: int) -> dict[str, Estimate]:
+    """By how much metrics of the score ``other`` are larger than those of ``one``, on the same draws of the same rows;
+    without those of ``names`` that do not follow from score and truth."""
+    told = [name for name in names if name in WITH_TRUTH]
+    return bootstrap.differences(told, one, other, seed)
+
+
 def _plain(name: str) -> str:
     """The metric of classifiers behind a name."""
     return CHOSEN_BY.get(name, name)

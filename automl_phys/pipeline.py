@@ -167,8 +167,9 @@ def _open_executor(
 
 def _import_ahead(decided: Plan) -> None:
     """Import Keras, which takes seconds, while workers search, if the winners may need it here. Not on TensorFlow: what
-    that says while it is imported would stand amid the progress."""
-    if decided.framework != "tensorflow" and any(
+    that says while it is imported would stand amid the progress. Nor where trials run in this process: two threads that
+    import it at once trip over each other."""
+    if decided.framework != "tensorflow" and decided.executor != "inline" and any(
             "keras" in registry.load("families", chosen.family).NEEDS for chosen in decided.families):
         threading.Thread(target=import_module, args=("keras",), daemon=True).start()
 

@@ -127,3 +127,16 @@ def test_one_kind_alone_gives_no_metric():
 def test_unknown_metrics_are_key_errors():
     with pytest.raises(KeyError):
         anomaly_scores.value("no_such", *events())
+
+
+def test_differences_are_paired() -> None:
+    rng = np.random.default_rng(3)
+    target = (rng.random(1000) < 0.3).astype(int)
+    weight = rng.uniform(0.5, 1.5, 1000)
+    score = target + rng.normal(size=1000)
+    one, other = (anomaly_scores.judge(target, each, weight) for each in (score, score + 0.1 * rng.normal(size=1000)))
+    found = anomaly_scores.differences(["roc_auc", "flagged"], one, other, 1)
+    alone = anomaly_scores.estimates(["roc_auc"], one, 1)["roc_auc"]
+    assert list(found) == ["roc_auc"]
+    assert 0 < found["roc_auc"].high - found["roc_auc"].low < 0.5 * (alone.high - alone.low)
+    assert anomaly_scores.differences(["roc_auc"], one, one, 1)["roc_auc"].value == 0

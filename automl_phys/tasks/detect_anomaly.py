@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
 from automl_phys.anomaly_sections import Options
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import Mistake
-from automl_phys.exhibits import Evaluation
+from automl_phys.exhibits import Estimate, Evaluation
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -163,6 +163,25 @@ def evaluate(problem: AnomalyProblem, candidates: Sequence[Candidate], objective
     from automl_phys import anomaly_exhibits
 
     return anomaly_exhibits.evaluate(problem, candidates, objective, calibration, seed)
+
+
+def same_events(one: AnomalyProblem, other: AnomalyProblem) -> bool:
+    """Whether the test rows are the same events, as :mod:`automl_phys.table_events` tells."""
+    from automl_phys import table_events
+
+    return table_events.same(one, other)
+
+
+def differences(names: Sequence[str], first: Finished, other: Finished, seed: int) -> Mapping[str, Estimate]:
+    """By how much metrics of one run's winner are larger than those of the first's, paired on the same test events;
+    nothing where the truth is not known. Raises as ``contracts.Paired`` says."""
+    from automl_phys import anomaly_scores, table_file
+
+    if not first.problem.has_truth:
+        return {}
+    one, two = (anomaly_scores.judge(run.problem.test.target, table_file.numbers(run.scores, ["score"])[0],
+                                     run.problem.test.weight) for run in (first, other))
+    return anomaly_scores.differences(names, one, two, seed)
 
 
 def write_scores(problem: AnomalyProblem, rows: Rows, predictions: Array, calibration: Mapping[str, Any], target: Path
