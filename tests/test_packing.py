@@ -254,3 +254,9 @@ def test_the_kept_model_still_predicts(tmp_path: Path, cache: Path) -> None:
     out = tmp_path / "s.csv"
     assert main(["predict", str(KEPT / "run-1.amlphys.zip"), str(tmp_path / "new.csv"), "-o", str(out), "--quiet"]) == 0
     assert len(out.read_text().splitlines()) == 3
+
+
+def test_pictures_in_base64_are_no_keys() -> None:
+    word = "aB3dE5gH7jK9mN1pQ2sT4vW6xY8zA0cD"
+    assert recipe_lint.look(f'"key_of": "{word}"', "x")
+    assert not recipe_lint.look(f'"animation": "{word * 40}"', "x")
