@@ -4,10 +4,10 @@
     python bench/check.py --repeats 5 --seeds 3
 
 A small network tells W jets from QCD and top jets by five variables. First 'check --update --seeds 5' writes what it
-measures, with its error and its spread from seed to seed, into the recipe. Then the recipe is run with other seeds, which
-draw other test jets and begin from other weights: each of these repeats should pass at 3 σ. Then it is broken in three
-ways, one after the other, and each should be missed: labels of some jets exchanged, a learning rate that is wrong, a
-feature left out (of five, since of nineteen that say much the same, one is not missed by the network either).
+measures, with its error and its spread from seed to seed, into the recipe. Then the recipe is run with other seeds,
+which draw other test jets and begin from other weights: each of these repeats should pass at 3 σ. Then it is broken in
+three ways, one after the other, and each should be missed: labels of some jets exchanged, a learning rate that is
+wrong, a feature left out (of five, since of nineteen that say much the same, one is not missed by the network either).
 Printed are the expectations, each outcome, and how many σ it was off.
 """
 

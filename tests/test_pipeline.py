@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from automl_phys import archives, locks, packing
+from automl_phys.archive_contents import LOCK
 from automl_phys.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -229,7 +231,11 @@ def test_every_shipped_recipe_runs_on_a_small_budget(path: Path, tmp_path: Path)
     process = command("run", str(path), "--smoke", "--quiet", *quick, cwd=tmp_path)
     _, err = process.communicate()
     assert process.returncode == 0, err
-    assert list(tmp_path.glob("runs/*/latest/report.html"))
+    run = next(tmp_path.glob("runs/*/latest"))
+    assert (run / "report.html").exists()
+    packing.pack(run, tmp_path / "run.amlphys.zip", with_model=True)
+    archives.unpack(tmp_path / "run.amlphys.zip", tmp_path / "unpacked")
+    assert str(locks.read(tmp_path / "unpacked" / LOCK).metrics) == str(locks.read(run / LOCK).metrics)
 
 
 CLUSTERS = """
