@@ -16,7 +16,8 @@ from math import hypot, isfinite, isnan, nan
 from string import ascii_uppercase
 from typing import Any, Literal, TypeAlias
 
-from automl_phys import leaderboard, measures, overlays, readable, recipe_text, registry, rundir
+from automl_phys import leaderboard, locks, measures, overlays, readable, recipe_text, registry, rundir
+from automl_phys.archive_contents import LOCK
 from automl_phys.contracts import Finished, Paired, Plan
 from automl_phys.data_files import Inputs
 from automl_phys.errors import AutomlPhysError, CallError, Mistake
@@ -168,7 +169,9 @@ def _check(folders: Sequence[RunDir]) -> None:
 
 
 def _read(folder: RunDir) -> _Run:
-    made_from = rundir.read_json(folder.inputs, Inputs).fingerprint if folder.inputs.exists() else ""
+    lock = None if folder.inputs.exists() else locks.find(folder.path / LOCK)  # an archive has the lock alone
+    made_from = lock.inputs if lock else (
+        rundir.read_json(folder.inputs, Inputs).fingerprint if folder.inputs.exists() else "")
     return _Run(folder, rundir.read_json(folder.plan, Plan), rundir.read_json(folder.evaluation, Evaluation), made_from,
                 rundir.read_json(folder.ensemble, Ensemble).calibration)
 
@@ -224,8 +227,10 @@ class _Pair:
             if self.same_events:
                 names = [name for name in first.evaluation.metrics if name in other.evaluation.metrics]
                 self.differences = task.differences(names, one, two, first.plan.seed)
-        except (AutomlPhysError, OSError) as error:  # a problem that was removed to save room
+        except AutomlPhysError as error:
             self.failed = str(error).splitlines()[0]
+        except OSError:  # an archive has none, or it was removed to save room
+            self.failed = "the prepared events of one of them are not there."
 
     def notes(self, first: str, letter: str) -> Iterator[str]:
         """What the reader must know of the data of both."""
