@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automl_phys import archives, gallery, recipe, recipe_lint
+from automl_phys import archives, gallery, locks, recipe, recipe_lint
 from automl_phys.cli import main
 
 KEPT = Path(__file__).parent / "archives"
@@ -260,3 +260,18 @@ def test_pictures_in_base64_are_no_keys() -> None:
     word = "aB3dE5gH7jK9mN1pQ2sT4vW6xY8zA0cD"
     assert recipe_lint.look(f'"key_of": "{word}"', "x")
     assert not recipe_lint.look(f'"animation": "{word * 40}"', "x")
+
+
+def test_the_kept_archive_with_a_lock_stays_readable(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = str(KEPT / "locked-run-1.amlphys.zip")
+    lock = locks.of(kept)
+    assert lock is not None
+    assert (lock.lock, lock.seed, [one.path for one in lock.data]) == (1, 3, ["data/events.csv"])
+    assert lock.metrics["roc_auc"].value == pytest.approx(0.86, abs=0.1)
+    assert main(["plan", kept]) == 0
+    (tmp_path / "new.csv").write_text("mass,pt\n125.0,40.0\n105.0,30.0\n")
+    assert main(["predict", kept, "new.csv", "-o", "s.csv", "--quiet"]) == 0
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 3
