@@ -454,12 +454,35 @@ class Exportable(Protocol):
 
 @runtime_checkable
 class Networked(Protocol):
-    """A fitted model that is one Keras network, ``model``."""
+    """A fitted model that is one Keras network."""
 
-    model: Any
+    @property
+    def model(self) -> Any: ...
 
     def inputs(self, rows: Any) -> tuple[Array, ...]:
         """What the network takes of rows."""
+        ...
+
+
+@runtime_checkable
+class Boosted(Protocol):
+    """A fitted model that is LightGBM boosters, each ``kept`` up to an iteration."""
+
+    @property
+    def boosters(self) -> tuple[Any, ...]: ...
+    @property
+    def kept(self) -> tuple[int, ...]: ...
+
+    def matrix(self, rows: Any) -> Array:
+        """What the boosters take of rows, float32 (n, columns)."""
+        ...
+
+    def finished(self, raw: Sequence[Array]) -> Array:
+        """What ``predict`` gives, of what the boosters say."""
+        ...
+
+    def described(self, schema: Any) -> Mapping[str, Any]:
+        """The columns of the matrix, and how the boosters' answers become predictions, as plain data."""
         ...
 
 

@@ -83,7 +83,7 @@ def preprocessing(subject: Subject) -> dict[str, Any]:
 
 def beside(target: Path, content: Mapping[str, Any]) -> Path:
     """Write the JSON file that goes with a file; gives its path."""
-    path = target.with_name(f"{target.stem}.json")
+    path = target.with_name(f"{target.name}.json")
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

@@ -34,20 +34,21 @@ def _walk(graph: Graph, model: Any, inputs: Sequence[str]) -> str:
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
                 continue
-            names[id(node.outputs[0])] = _node(graph, Operands(graph, names, node), node.operation)
+            names[id(node.outputs[0])] = _node(Operands(graph, names, node))
     return names[id(model.outputs[0])]
 
 
-def _node(graph: Graph, given: Operands, operation: Any) -> str:
+def _node(given: Operands) -> str:
+    operation = given.operation
     if isinstance(operation, keras.Model):
-        return _walk(graph, operation, given.tensors)
+        return _walk(given.graph, operation, given.tensors)
     word = type(operation).__name__
     convert = LAYERS.get(word) if isinstance(operation, keras.layers.Layer) else OPERATIONS.get(word)
     if convert is None:
         raise CallError(Mistake(
             "not-exportable", f"The network has a layer '{word}', which is not written as ONNX.",
             "Export it as Keras's own file: --format keras."))
-    return convert(given, operation)
+    return convert(given)
 
 
 def _weight(variable: Any) -> np.ndarray[Any, Any]:
@@ -56,7 +57,8 @@ def _weight(variable: Any) -> np.ndarray[Any, Any]:
 
 # ---------------------------------------------------------------- layers
 
-def _dense(given: Operands, layer: Any) -> str:
+def _dense(given: Operands) -> str:
+    layer = given.operation
     graph = given.graph
     found = graph.add("MatMul", given.tensors[0], graph.constant(_weight(layer.kernel)))
     if layer.use_bias:
@@ -64,12 +66,14 @@ def _dense(given: Operands, layer: Any) -> str:
     return activated(graph, found, layer.activation)
 
 
-def _embedding(given: Operands, layer: Any) -> str:
+def _embedding(given: Operands) -> str:
+    layer = given.operation
     return given.graph.add("Gather", given.graph.constant(_weight(layer.embeddings)), given.tensors[0])
 
 
-def _batch_normalisation(given: Operands, layer: Any) -> str:
+def _batch_normalisation(given: Operands) -> str:
     """A factor and a shift: the averages of the training are constants by now."""
+    layer = given.operation
     factor = 1 / np.sqrt(_weight(layer.moving_variance).astype(np.float64) + layer.epsilon)
     factor = factor * _weight(layer.gamma) if layer.scale else factor
     shift = (_weight(layer.beta) if layer.center else 0.0) - _weight(layer.moving_mean) * factor
@@ -78,9 +82,10 @@ def _batch_normalisation(given: Operands, layer: Any) -> str:
     return graph.add("Add", scaled, graph.constant(shift, np.float32))
 
 
-def _layer_normalisation(given: Operands, layer: Any) -> str:
+def _layer_normalisation(given: Operands) -> str:
+    layer = given.operation
     axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
-    width = given.shape(0)[-1]
+    width = int(given.shape(0)[-1] or 0)
     if [axis % len(given.shape(0)) for axis in axes] != [len(given.shape(0)) - 1]:
         raise CallError(Mistake("not-exportable", "A layer normalisation is not over the last axis.",
                                 "Export it as Keras's own file: --format keras."))
@@ -90,11 +95,13 @@ def _layer_normalisation(given: Operands, layer: Any) -> str:
                            epsilon=float(layer.epsilon))
 
 
-def _activation(given: Operands, layer: Any) -> str:
+def _activation(given: Operands) -> str:
+    layer = given.operation
     return activated(given.graph, given.tensors[0], layer.activation)
 
 
-def _relu(given: Operands, layer: Any) -> str:
+def _relu(given: Operands) -> str:
+    layer = given.operation
     if layer.negative_slope or layer.threshold:
         raise CallError(Mistake("not-exportable", "A ReLU with a slope or a threshold is not written as ONNX.",
                                 "Export it as Keras's own file: --format keras."))
@@ -103,25 +110,27 @@ def _relu(given: Operands, layer: Any) -> str:
         "Min", found, given.graph.constant(layer.max_value, np.float32))
 
 
-def _rescaling(given: Operands, layer: Any) -> str:
+def _rescaling(given: Operands) -> str:
+    layer = given.operation
     graph = given.graph
     scaled = graph.add("Mul", given.tensors[0], graph.constant(layer.scale, np.float32))
     return graph.add("Add", scaled, graph.constant(layer.offset, np.float32))
 
 
-def _normalisation(given: Operands, layer: Any) -> str:
+def _normalisation(given: Operands) -> str:
+    layer = given.operation
     graph = given.graph
     spread = np.maximum(np.sqrt(_weight(layer.variance)), keras.config.epsilon())
     shifted = graph.add("Sub", given.tensors[0], graph.constant(_weight(layer.mean)))
     return graph.add("Div", shifted, graph.constant(spread, np.float32))
 
 
-def _identity(given: Operands, layer: Any) -> str:
+def _identity(given: Operands) -> str:
     return given.tensors[0]
 
 
-def _joined(operator: str) -> Callable[[Operands, Any], str]:
-    def convert(given: Operands, layer: Any) -> str:
+def _joined(operator: str) -> Callable[[Operands], str]:
+    def convert(given: Operands) -> str:
         found = given.tensors[0]
         for other in given.tensors[1:]:
             found = given.graph.add(operator, found, other)
@@ -130,16 +139,18 @@ def _joined(operator: str) -> Callable[[Operands, Any], str]:
     return convert
 
 
-def _concatenate(given: Operands, layer: Any) -> str:
+def _concatenate(given: Operands) -> str:
+    layer = given.operation
     return given.graph.concatenate(given.tensors, layer.axis)
 
 
-def _reshape(given: Operands, layer: Any) -> str:
+def _reshape(given: Operands) -> str:
     return given.graph.reshape(given.tensors[0], [-1, *given.output.shape[1:]])
 
 
-def _one_hot(given: Operands, layer: Any) -> str:
+def _one_hot(given: Operands) -> str:
     """Codes (n, 1) as (n, levels)."""
+    layer = given.operation
     graph = given.graph
     levels = graph.constant(np.arange(layer.num_tokens), np.int32)
     return graph.cast(graph.add("Equal", graph.cast(given.tensors[0], np.int32), levels), np.float32)
@@ -165,12 +176,14 @@ def _window(given: Operands, size: Sequence[int], layer: Any, dilation: Sequence
     return {"strides": strides, "pads": [*before, *after], "kernel_shape": list(size)}
 
 
-def _convolution(given: Operands, layer: Any) -> str:
+def _convolution(given: Operands) -> str:
+    layer = given.operation
     kernel = _weight(layer.kernel).transpose(3, 2, 0, 1)
     return _convolved(given, layer, kernel, layer.groups)
 
 
-def _depthwise(given: Operands, layer: Any) -> str:
+def _depthwise(given: Operands) -> str:
+    layer = given.operation
     kernel = _weight(layer.kernel)  # (h, w, channels, multiplier)
     height, width, channels, each = kernel.shape
     return _convolved(given, layer, kernel.reshape(height, width, 1, channels * each).transpose(3, 2, 0, 1), channels)
@@ -184,24 +197,27 @@ def _convolved(given: Operands, layer: Any, kernel: Any, groups: int) -> str:
     return activated(graph, found, layer.activation)
 
 
-def _pooled(operator: str) -> Callable[[Operands, Any], str]:
-    return lambda given, layer: _on_channels_first(given, operator, **_window(given, layer.pool_size, layer))
+def _pooled(operator: str) -> Callable[[Operands], str]:
+    return lambda given: _on_channels_first(
+        given, operator, **_window(given, given.operation.pool_size, given.operation))
 
 
-def _over_image(operator: str) -> Callable[[Operands, Any], str]:
-    def convert(given: Operands, layer: Any) -> str:
+def _over_image(operator: str) -> Callable[[Operands], str]:
+    def convert(given: Operands) -> str:
+        layer = given.operation
         return given.graph.add(operator, given.tensors[0], axes=[1, 2], keepdims=int(layer.keepdims))
 
     return convert
 
 
-def _padded(given: Operands, layer: Any) -> str:
+def _padded(given: Operands) -> str:
+    layer = given.operation
     (top, bottom), (left, right) = layer.padding
     return given.graph.add("Pad", given.tensors[0],
                            given.graph.constant([0, top, left, 0, 0, bottom, right, 0], np.int64))
 
 
-LAYERS: Mapping[str, Callable[[Operands, Any], str]] = {
+LAYERS: Mapping[str, Callable[[Operands], str]] = {
     "Dense": _dense, "Embedding": _embedding, "BatchNormalization": _batch_normalisation,
     "LayerNormalization": _layer_normalisation, "Activation": _activation, "ReLU": _relu, "Rescaling": _rescaling,
     "Normalization": _normalisation, "Identity": _identity, "Dropout": _identity, "SpatialDropout2D": _identity,

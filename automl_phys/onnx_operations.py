@@ -17,11 +17,15 @@ from automl_phys.onnx_graph import Graph
 
 
 class Operands:
-    """What a node of a Keras graph takes and makes. Tensors are those that come from the inputs, by their names in
-    ``graph``; what else a node takes are numbers and arrays."""
+    """What a node of a Keras graph does, takes and makes: an ``operation``, or a layer.
+
+    Tensors are those that come from the inputs, by their names in ``graph``; what else a node takes are numbers and
+    arrays.
+    """
 
     def __init__(self, graph: Graph, names: Mapping[int, str], node: Any) -> None:
         self.graph, self._names = graph, names
+        self.operation: Any = node.operation
         self.arguments: tuple[Any, ...] = node.arguments.args
         self.settings: Mapping[str, Any] = node.arguments.kwargs
         self._inputs = node.input_tensors
@@ -49,7 +53,7 @@ class Operands:
         return next((np.dtype(t.dtype) for t in self._inputs if t.dtype != "bool"), np.dtype(np.float32))
 
 
-Convert = Callable[[Operands, Any], str]
+Convert = Callable[[Operands], str]
 
 
 def activated(graph: Graph, tensor: str, activation: Any) -> str:
@@ -67,7 +71,7 @@ def activated(graph: Graph, tensor: str, activation: Any) -> str:
     if name == "selu":
         return graph.add("Selu", tensor)
     plain = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "elu": "Elu"}
-    if name == "hard_silu" or name == "hard_swish":
+    if name in {"hard_silu", "hard_swish"}:
         return graph.add("HardSwish", tensor)
     if name == "relu6":
         return graph.add("Min", graph.add("Relu", tensor), graph.constant(6, np.float32))
@@ -78,38 +82,38 @@ def activated(graph: Graph, tensor: str, activation: Any) -> str:
 
 
 def _elementwise(operator: str) -> Convert:
-    return lambda given, operation: given.graph.add(
+    return lambda given: given.graph.add(
         operator, *(given.name(one, given.kind) for one in given.arguments))
 
 
-def _where(given: Operands, operation: Any) -> str:
+def _where(given: Operands) -> str:
     condition, yes, no = given.arguments
     return given.graph.add("Where", given.name(condition, np.bool_), given.name(yes, np.dtype(given.output.dtype)),
                            given.name(no, np.dtype(given.output.dtype)))
 
 
-def _square(given: Operands, operation: Any) -> str:
+def _square(given: Operands) -> str:
     return given.graph.add("Mul", given.tensors[0], given.tensors[0])
 
 
-def _log1p(given: Operands, operation: Any) -> str:
+def _log1p(given: Operands) -> str:
     """In double precision, as small values would be lost beside 1."""
     graph = given.graph
     shifted = graph.add("Add", graph.cast(given.tensors[0], np.float64), graph.constant(1.0, np.float64))
     return graph.cast(graph.add("Log", shifted), np.float32)
 
 
-def _clip(given: Operands, operation: Any) -> str:
-    return given.graph.add("Clip", given.tensors[0], given.name(operation.x_min, given.kind),
-                           given.name(operation.x_max, given.kind))
+def _clip(given: Operands) -> str:
+    return given.graph.add("Clip", given.tensors[0], given.name(given.operation.x_min, given.kind),
+                           given.name(given.operation.x_max, given.kind))
 
 
-def _cast(given: Operands, operation: Any) -> str:
+def _cast(given: Operands) -> str:
     return given.graph.cast(given.tensors[0], np.dtype(given.output.dtype))
 
 
 def _constant_like(value: float) -> Convert:
-    def convert(given: Operands, operation: Any) -> str:
+    def convert(given: Operands) -> str:
         graph, kind = given.graph, np.dtype(given.output.dtype)
         shape = graph.add("Shape", given.tensors[0])
         return graph.add("Expand", graph.constant(value, kind), shape)
@@ -118,10 +122,10 @@ def _constant_like(value: float) -> Convert:
 
 
 def _reduced(operator: str, axes_are_input: bool = False) -> Convert:
-    def convert(given: Operands, operation: Any) -> str:
-        axes = list(range(len(given.shape(0)))) if operation.axis is None else (
-            [operation.axis] if isinstance(operation.axis, int) else list(operation.axis))
-        keep = int(operation.keepdims)
+    def convert(given: Operands) -> str:
+        axes = list(range(len(given.shape(0)))) if given.operation.axis is None else (
+            [given.operation.axis] if isinstance(given.operation.axis, int) else list(given.operation.axis))
+        keep = int(given.operation.keepdims)
         if axes_are_input:
             return given.graph.add(operator, given.tensors[0], given.graph.constant(axes, np.int64), keepdims=keep)
         return given.graph.add(operator, given.tensors[0], axes=axes, keepdims=keep)
@@ -129,30 +133,30 @@ def _reduced(operator: str, axes_are_input: bool = False) -> Convert:
     return convert
 
 
-def _softmax(given: Operands, operation: Any) -> str:
-    return given.graph.add("Softmax", given.tensors[0], axis=operation.axis)
+def _softmax(given: Operands) -> str:
+    return given.graph.add("Softmax", given.tensors[0], axis=given.operation.axis)
 
 
-def _reshaped(given: Operands, operation: Any) -> str:
+def _reshaped(given: Operands) -> str:
     return given.graph.reshape(given.tensors[0], [-1, *(int(side or 0) for side in given.output.shape[1:])])
 
 
-def _concatenated(given: Operands, operation: Any) -> str:
-    return given.graph.concatenate([given.name(one) for one in given.arguments[0]], operation.axis)
+def _concatenated(given: Operands) -> str:
+    return given.graph.concatenate([given.name(one) for one in given.arguments[0]], given.operation.axis)
 
 
-def _stacked(given: Operands, operation: Any) -> str:
-    graph, axis = given.graph, operation.axis
+def _stacked(given: Operands) -> str:
+    graph, axis = given.graph, given.operation.axis
     at = graph.constant([axis], np.int64)
     return graph.concatenate([graph.add("Unsqueeze", given.name(one), at) for one in given.arguments[0]], axis)
 
 
-def _einsum(given: Operands, operation: Any) -> str:
+def _einsum(given: Operands) -> str:
     named = [given.name(one, np.float32) for one in given.arguments if not isinstance(one, str)]
-    return given.graph.add("Einsum", *named, equation=operation.subscripts)
+    return given.graph.add("Einsum", *named, equation=given.operation.subscripts)
 
 
-def _item(given: Operands, operation: Any) -> str:
+def _item(given: Operands) -> str:
     """Slices, single positions, new axes and an ellipsis."""
     graph, found = given.graph, given.tensors[0]
     key = given.arguments[1] if len(given.arguments) > 1 else given.settings["key"]
@@ -186,25 +190,25 @@ def _sliced(graph: Graph, tensor: str, part: slice, axis: int) -> str:
     return graph.add("Slice", tensor, *(graph.constant([value], np.int64) for value in (start, ends, axis, step)))
 
 
-def _flipped(given: Operands, operation: Any) -> str:
+def _flipped(given: Operands) -> str:
     least = np.iinfo(np.int64).min
     return given.graph.add("Slice", given.tensors[0], *(
-        given.graph.constant([value], np.int64) for value in (-1, least, operation.axis, -1)))
+        given.graph.constant([value], np.int64) for value in (-1, least, given.operation.axis, -1)))
 
 
-def _repeated(given: Operands, operation: Any) -> str:
-    side = int(given.shape(0)[operation.axis] or 0)
-    positions = np.repeat(np.arange(side), int(operation.repeats))
-    return given.graph.add("Gather", given.tensors[0], given.graph.constant(positions, np.int64), axis=operation.axis)
+def _repeated(given: Operands) -> str:
+    axis = given.operation.axis
+    positions = np.repeat(np.arange(int(given.shape(0)[axis] or 0)), int(given.operation.repeats))
+    return given.graph.add("Gather", given.tensors[0], given.graph.constant(positions, np.int64), axis=axis)
 
 
-def _taken(given: Operands, operation: Any) -> str:
+def _taken(given: Operands) -> str:
     tensor, positions = given.arguments[:2]
-    return given.graph.add("Gather", given.name(tensor), given.name(positions, np.int64), axis=operation.axis)
+    return given.graph.add("Gather", given.name(tensor), given.name(positions, np.int64), axis=given.operation.axis)
 
 
-def _applied(given: Operands, operation: Any) -> str:
-    return activated(given.graph, given.tensors[0], getattr(keras.activations, type(operation).__name__.lower()))
+def _applied(given: Operands) -> str:
+    return activated(given.graph, given.tensors[0], getattr(keras.activations, type(given.operation).__name__.lower()))
 
 
 OPERATIONS: Mapping[str, Convert] = {

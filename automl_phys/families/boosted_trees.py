@@ -24,6 +24,7 @@ from automl_phys.values import Params, to_json
 if TYPE_CHECKING:
     from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
+    from automl_phys.table_problem import Schema
     from automl_phys.values import Array
 
 SOLVES = frozenset({"classify", "regress", "transfer", "forecast"})
@@ -250,10 +251,29 @@ class BoostedTrees:
         return np.concatenate([self._block(block) for block in rows.blocks()])
 
     def _block(self, rows: Rows) -> Array:
-        matrix = self.ratios.matrix(rows)
-        raw = [booster.predict(matrix, num_iteration=kept, num_threads=self.threads)
-               for booster, kept in zip(self.boosters, self.kept, strict=True)]
+        matrix = self.matrix(rows)
+        return self.finished([booster.predict(matrix, num_iteration=kept, num_threads=self.threads)
+                              for booster, kept in zip(self.boosters, self.kept, strict=True)])
+
+    def matrix(self, rows: Rows) -> Array:
+        """What the boosters take of rows, float32 (n, columns)."""
+        return self.ratios.matrix(rows)
+
+    def finished(self, raw: Sequence[Array]) -> Array:
+        """Probabilities or amounts, of what the boosters say."""
         return self.scale.amounts(raw) if self.scale.loss else _probabilities(raw[0], self.outputs)
+
+    def described(self, schema: Schema) -> Mapping[str, Any]:
+        """The columns of the matrix, and how answers become predictions, as plain data."""
+        names = list(schema.numbers)
+        pixels = self.boosters[0].num_feature() - len(names) - len(schema.levels) - len(self.ratios.pairs)
+        ratios = [f"log((max({names[a]}, 0) + {self.ratios.offsets[a]:.9g}) / "
+                  f"(max({names[b]}, 0) + {self.ratios.offsets[b]:.9g}))" for a, b in self.ratios.pairs]
+        answers = "in standard deviations: value = centre + width * answer; of three answers the second is the value " \
+            "and stretch * width * |third - first| / 2 the uncertainty, sigma at least; else sigma is the uncertainty"
+        return {"columns": [*names, *(f"pixel_{i}" for i in range(pixels)), *schema.levels, *ratios],
+                "answers": answers if self.scale.loss else "the probability of the last of two classes, or of each",
+                "scale": to_json(self.scale)}
 
     def write_onnx(self, rows: OnnxRows) -> str:
         """The nodes of :meth:`predict`."""

@@ -64,7 +64,7 @@ def write(subject: Subject, target: Path) -> Written:
     wanted = _wanted(subject, outputs, events, target.parent)
     agreed = agreement.agree(wanted, agreement.joined([found[one.name] for one in outputs]),
                              bool(problem.schema.classes), bool(graph.rounded))
-    return Written((target,), agreed, _inside(subject, rows), _outside(subject, rows), _load(target.name, rows, outputs))
+    return Written((target,), agreed, _inside(subject, rows), _outside(subject), _load(target.name, rows, outputs))
 
 
 def _winner(subject: Subject, rows: OnnxRows) -> str:
@@ -140,7 +140,7 @@ def _inside(subject: Subject, rows: OnnxRows) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _outside(subject: Subject, rows: OnnxRows) -> tuple[str, ...]:
+def _outside(subject: Subject) -> tuple[str, ...]:
     view, found = subject.problem.schema.view, []
     if view.cut:
         found.append(f"the cut of the training, '{view.cut}': apply it before")
