@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 
 EVENTS = 1000
 """Events that a file is compared on."""
+KERAS_SCRIPT = """
+import os
+import sys
+if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    sys.modules["tensorflow"] = None  # Keras would import it only to know its objects when it sees them
+import keras
+import numpy as np
+network = keras.models.load_model(sys.argv[1], compile=False)
+with np.load(sys.argv[2], allow_pickle=False) as file:
+    given = [file[name] for name in file.files]
+np.savez(sys.argv[3], predicted=network.predict(given if len(given) > 1 else given[0], verbose=0))
+"""
+"""How Keras alone, in a fresh process, answers for the arrays that it is given."""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,9 @@ class Graph:
 
         from automl_phys import __version__
 
-        graph = helper.make_graph(self.nodes, name, self.inputs, self.outputs, self.constants)
+        used = {tensor for node in self.nodes for tensor in node.input}
+        graph = helper.make_graph(self.nodes, name, self.inputs, self.outputs,
+                                  [one for one in self.constants if one.name in used])
         model = helper.make_model(
             graph, producer_name="automl-phys", producer_version=__version__, ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)])

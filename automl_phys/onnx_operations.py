@@ -160,7 +160,7 @@ def _item(given: Operands) -> str:
     """Slices, single positions, new axes and an ellipsis."""
     graph, found = given.graph, given.tensors[0]
     key = given.arguments[1] if len(given.arguments) > 1 else given.settings["key"]
-    key = key if isinstance(key, tuple) else (key,)
+    key = tuple(key) if isinstance(key, list | tuple) else (key,)  # of a file it is a list
     axis, at = 0, 0  # of what is taken, of what is made
     rank = len(given.shape(0))
     used = sum(one is not None and one is not Ellipsis for one in key)

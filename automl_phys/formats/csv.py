@@ -24,7 +24,8 @@ TEXT = "working points of a classifier: cuts, efficiencies, rejections"
 
 POINTS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "0.95", "0.99")
 """Signal efficiencies."""
-HEAD = ("class", "against", "score", "threshold", "signal_efficiency", "signal_efficiency_low", "signal_efficiency_high",
+HEAD = ("class", "against", "score", "threshold",
+        "signal_efficiency", "signal_efficiency_low", "signal_efficiency_high",
         "background_efficiency", "background_efficiency_low", "background_efficiency_high", "rejection",
         "rejection_low", "rejection_high", "note")
 
@@ -65,8 +66,6 @@ def _looking_for(judged: Sample, k: int) -> Sample:
 
 def _points(judged: Sample, seed: int) -> list[tuple[str | float, ...]]:
     """A line for each efficiency: threshold, efficiencies and rejection with the ends of their intervals, a note."""
-    import numpy as np
-
     from automl_phys import bootstrap, curves
     from automl_phys.ranking import effective
 

@@ -10,21 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from automl_phys.contracts import Networked
-from automl_phys.exporting import Subject, Written, beside, preprocessing
+from automl_phys.exporting import KERAS_SCRIPT, Subject, Written, beside, preprocessing
 
 SUFFIX = ".keras"
 NEEDS = ("keras",)
 TEXT = "the network, which Keras 3 loads on any framework"
-
-SCRIPT = """
-import sys
-import keras
-import numpy as np
-network = keras.models.load_model(sys.argv[1], compile=False)
-with np.load(sys.argv[2], allow_pickle=False) as file:
-    given = [file[name] for name in file.files]
-np.savez(sys.argv[3], predicted=network.predict(given if len(given) > 1 else given[0], verbose=0))
-"""
 
 
 def write(subject: Subject, target: Path) -> Written:
@@ -41,7 +31,7 @@ def write(subject: Subject, target: Path) -> Written:
     given = networks[0].inputs(rows)
     names = [str(one.name) for one in network.inputs]
     wanted = sum(one.predict(rows).astype("float64") for one in networks) / len(networks)
-    found = agreement.fresh(SCRIPT, target.parent, target, dict(zip(names, given, strict=True)))["predicted"]
+    found = agreement.fresh(KERAS_SCRIPT, target.parent, target, dict(zip(names, given, strict=True)))["predicted"]
     schema = subject.problem.schema
     agreed = agreement.agree(agreement.joined([wanted.astype("float32")]), agreement.joined([found]),
                              bool(schema.classes))

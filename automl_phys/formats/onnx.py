@@ -125,7 +125,7 @@ def _inside(subject: Subject, rows: OnnxRows) -> tuple[str, ...]:
     schema, members = subject.problem.schema, subject.winner.members
     count = sum(len(member.folders) for member in members)
     found = [f"{count} model{'s' * (count > 1)} ({', '.join(dict.fromkeys(m.family for m in members))}) and their mean"
-             if count > 1 else f"the model ({members[0].family}) with its scaling"]
+             if count > 1 else f"the model ({members[0].family}) and all it does to its inputs"]
     if schema.view.define:
         found.append("the formulas of 'define'")
     if schema.medians:
@@ -143,7 +143,7 @@ def _inside(subject: Subject, rows: OnnxRows) -> tuple[str, ...]:
 def _outside(subject: Subject) -> tuple[str, ...]:
     view, found = subject.problem.schema.view, []
     if view.cut:
-        found.append(f"the cut of the training, '{view.cut}': apply it before")
+        found.append(f"the cut of the training, '{view.cut}': events that do not pass it get an answer too")
     if view.lengths:
         found.append("taking lists apart: give their elements as columns, 0 where there is none and 'present' 0")
     return (*found, "reading files and choosing columns")
