@@ -222,6 +222,30 @@ def generate(
 
 
 @app.command()
+def export(
+    run: RunFolder,
+    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="onnx, keras, lightgbm, csv or hls4ml.")],
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", help="The file to write; 'model' with the format's ending by default.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a finished run for other programs, compared with the run before it is kept."""
+    from automl_phys import export as stage
+    from automl_phys import pipeline
+    from automl_phys.console import Terminal
+    from automl_phys.rundir import RunDir
+
+    target = stage.check(format_, output)
+    with Terminal(quiet) as show:
+        written = pipeline.export(RunDir(run), format_, target, show)
+    files = " and ".join(str(target.parent / file.name) for file in written.files)
+    typer.echo("\n".join([
+        f"Wrote {files}.", written.agreed, *written.notes, *(f"Inside:  {text}." for text in written.inside),
+        *(f"Outside: {text}." for text in written.outside), *(["To use it:"] if written.load else []),
+        *(f"  {line}" for line in written.load)]))
+
+
+@app.command()
 def report(run: RunFolder, quiet: Quiet = False) -> None:
     """Render the report of a finished run again."""
     from automl_phys import pipeline

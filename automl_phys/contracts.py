@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pydantic import BaseModel
 
+    from automl_phys.exporting import Subject, Written
+    from automl_phys.onnx_outputs import Output
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.values import Array
 
 # ---------------------------------------------------------------- what the planner knows and decides
@@ -270,6 +273,15 @@ class Deciding(Protocol):
     def objective_for(self, facts: Facts) -> str: ...
 
 
+@runtime_checkable
+class Exporting(Protocol):
+    """A task whose runs can be exported: what is predicted of an event is numbers that depend on its columns alone."""
+
+    def write_onnx(self, rows: OnnxRows, predicted: str, calibration: Mapping[str, Any]) -> tuple[Output, ...]:
+        """Of the winner's tensor those of the columns that ``write_scores`` writes."""
+        ...
+
+
 @dataclass(frozen=True)
 class Finished:
     """A finished run as a comparison hands it to a task: its prepared problem, the file in which ``write_scores`` put
@@ -459,6 +471,50 @@ class Drawn(Protocol):
 
 
 @runtime_checkable
+class Exportable(Protocol):
+    """A fitted model that can be written as ONNX."""
+
+    def write_onnx(self, rows: OnnxRows) -> str:
+        """Add the nodes that compute what ``predict`` gives, and give the name of their tensor. Raises CallError
+        ``not-exportable`` for what has no counterpart."""
+        ...
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A fitted model that is one Keras network."""
+
+    @property
+    def model(self) -> Any: ...
+
+    def inputs(self, rows: Any) -> tuple[Array, ...]:
+        """What the network takes of rows."""
+        ...
+
+
+@runtime_checkable
+class Boosted(Protocol):
+    """A fitted model that is LightGBM boosters, each ``kept`` up to an iteration."""
+
+    @property
+    def boosters(self) -> tuple[Any, ...]: ...
+    @property
+    def kept(self) -> tuple[int, ...]: ...
+
+    def matrix(self, rows: Any) -> Array:
+        """What the boosters take of rows, float32 (n, columns)."""
+        ...
+
+    def finished(self, raw: Sequence[Array]) -> Array:
+        """What ``predict`` gives, of what the boosters say."""
+        ...
+
+    def described(self, schema: Any) -> Mapping[str, Any]:
+        """The columns of the matrix, and how the boosters' answers become predictions, as plain data."""
+        ...
+
+
+@runtime_checkable
 class Portrayed(Protocol):
     """A fitted model with figures of itself for the report: a tree, loadings, learnt filters."""
 
@@ -531,6 +587,21 @@ class Header:
     columns: Mapping[str, str]
     rows: int | None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """A module in ``formats/``: what a finished run is exported to. ``SUFFIX`` is the ending of its file, ``NEEDS`` the
+    packages to write it and to read it again, ``TEXT`` a few words for a list."""
+
+    SUFFIX: str
+    NEEDS: tuple[str, ...]
+    TEXT: str
+
+    def write(self, subject: Subject, target: Path) -> Written:
+        """Write ``target``, and what goes with it beside it, and compare it with the run; the folder is its own, and
+        what is left in it besides is thrown away. Raises CallError for what the format cannot hold, RunError when it
+        does not agree."""
+        ...
 
 
 class Check(Protocol):

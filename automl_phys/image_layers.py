@@ -102,7 +102,7 @@ class Position(keras.layers.Layer):  # type: ignore[misc]  # keras is not typed
         height, width = images.shape[1:3]
         down, right = ops.meshgrid(ops.linspace(-1.0, 1.0, height), ops.linspace(-1.0, 1.0, width), indexing="ij")
         places = ops.cast(ops.stack([down, right], axis=-1), images.dtype)
-        return ops.concatenate([images, ops.broadcast_to(places, (ops.shape(images)[0], height, width, 2))], axis=-1)
+        return ops.concatenate([images, ops.zeros_like(images[..., :1]) + places], axis=-1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return *shape[:-1], int(shape[-1] or 0) + 2

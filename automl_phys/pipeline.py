@@ -29,6 +29,7 @@ from automl_phys.trials import Job, Progress, Result, Slot
 
 if TYPE_CHECKING:
     from automl_phys.comparison import Comparison
+    from automl_phys.exporting import Written
     from automl_phys.play import Wanted
 
 
@@ -80,6 +81,16 @@ def predict(run_dir: RunDir, source: Path, target: Path, show: Show) -> str:
     decided = rundir.read_json(run_dir.plan, Plan)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
     return stage.run(decided, run_dir, source, target, show)
+
+
+def export(run_dir: RunDir, word: str, target: Path, show: Show) -> Written:
+    """Write a finished run in another format. Raises AutomlPhysError; then nothing was written."""
+    from automl_phys import export as stage
+    from automl_phys import worker
+
+    decided = rundir.read_json(run_dir.plan, Plan)
+    os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
+    return stage.run(decided, run_dir, word, target, show)
 
 
 def plays(run_dir: RunDir) -> bool:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Check, ExecutorModule, Family, Source, Task
+    from automl_phys.contracts import Check, ExecutorModule, Family, Format, Source, Task
 
-Kind = Literal["sources", "tasks", "families", "executors", "checks"]
+Kind = Literal["sources", "tasks", "families", "executors", "checks", "formats"]
 
 _SPELLINGS = {"reduce_cluster": "reduce+cluster", "detect_anomaly": "detect-anomaly"}
 
@@ -40,6 +40,8 @@ def load(kind: Literal["families"], name: str) -> Family: ...
 def load(kind: Literal["checks"], name: str) -> Check: ...
 @overload
 def load(kind: Literal["executors"], name: str) -> ExecutorModule: ...
+@overload
+def load(kind: Literal["formats"], name: str) -> Format: ...
 def load(kind: Kind, name: str) -> object:
     """Import the module behind a word; families joined by ``+`` are a chain. Raises KeyError when there is no such
     word."""

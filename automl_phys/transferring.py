@@ -19,6 +19,7 @@ from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params
 
 if TYPE_CHECKING:
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
 
 BASE = "base.keras"
@@ -116,7 +117,17 @@ class Transferred:
         """Class probabilities (n, classes), float32."""
         from automl_phys import keras_fit
 
-        return keras_fit.predict(self.model, _inputs([one.name for one in self.model.inputs], rows))
+        return keras_fit.predict(self.model, self.inputs(rows))
+
+    def inputs(self, rows: Rows) -> tuple[Array, ...]:
+        """What the network takes of rows."""
+        return _inputs([one.name for one in self.model.inputs], rows)
+
+    def write_onnx(self, rows: OnnxRows) -> str:
+        """The nodes of the network."""
+        from automl_phys import onnx_networks
+
+        return onnx_networks.add(rows.graph, self.model, [getattr(rows, one.name) for one in self.model.inputs])
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

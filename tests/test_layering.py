@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "automl_phys"
-RIBS = ("sources", "tasks", "families", "executors", "checks")
+RIBS = ("sources", "tasks", "families", "executors", "checks", "formats")
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
@@ -26,7 +26,9 @@ LAYERS: dict[str, int] = {
                      "table_events", "overlays", "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
                      "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
-                     "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "transferring", "expectations", "transfer_problem", "transfer_exhibits", "lorenz",
+                     "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "plain_networks", "onnx_graph", "onnx_expressions",
+                     "onnx_rows", "onnx_outputs", "onnx_trees", "onnx_operations", "onnx_networks", "agreement",
+                     "export_events", "exporting", "fpga_networks", "transferring", "expectations", "transfer_problem", "transfer_exhibits", "lorenz",
                      "local_models", "local_space", "exponential_smoothing", "theta_lines", "arima_filter",
                      "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
                      "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
@@ -47,7 +49,7 @@ LAYERS: dict[str, int] = {
                      "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
                      "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
     **dict.fromkeys(RIBS, 4),
-    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "play", "draw", "earlier",
+    **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "pages", "lock_repeats", "comparison", "comparison_tables", "comparison_page", "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "console", "gallery", "checking", "check_outputs", "cli"), 6),
@@ -57,7 +59,7 @@ LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"ruamel", "numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
          "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
          "h5py", "uproot", "awkward", "pooch", "PIL", "statsforecast", "statsmodels", "pandas",
-         "pyod", "gymnasium", "stable_baselines3", "sb3_contrib"}
+         "onnx", "onnxruntime", "pyod", "gymnasium", "stable_baselines3", "sb3_contrib"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 
@@ -106,7 +108,7 @@ def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
         assert not (layer == 5 and other == 5 and target in STAGES), f"{path.name}: a stage imports a stage, {name}"
 
 
-STAGES = {"prepare", "search", "worker", "refit", "predict", "play", "draw", "evaluate", "diagnose", "report"}
+STAGES = {"prepare", "search", "worker", "refit", "predict", "export", "play", "draw", "evaluate", "diagnose", "report"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -22,7 +22,9 @@ from automl_phys.trials import Job, Watch
 from automl_phys.values import Params, to_json
 
 if TYPE_CHECKING:
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
+    from automl_phys.table_problem import Schema
     from automl_phys.values import Array
 
 SOLVES = frozenset({"classify", "regress", "transfer", "forecast"})
@@ -129,15 +131,41 @@ class Ratios:
     offsets: list[float] = field(default_factory=list)
 
     def matrix(self, rows: Rows) -> Array:
-        """Columns, category codes and ratios side by side: float32 (n, d + c + pairs)."""
+        """Columns, category codes and ratios side by side: float32 (n, d + c + pairs).
+
+        Logarithms are rounded from double precision: numpy's own in single precision are not the same on every
+        machine, and trees cut between two that differ in the last digit.
+        """
         import numpy as np
 
         blocks: list[Any] = [rows.columns, rows.categories.astype(np.float32)]
         if self.pairs:
-            logs = np.log(np.maximum(rows.numbers, 0) + np.asarray(self.offsets, dtype=np.float32))
+            shifted = np.maximum(rows.numbers, 0) + np.asarray(self.offsets, dtype=np.float32)
+            logs = np.log(shifted, dtype=np.float64).astype(np.float32)
             above, below = np.asarray(self.pairs).T
             blocks.append(logs[:, above] - logs[:, below])
         return np.hstack(blocks)
+
+
+    def write_onnx(self, rows: OnnxRows) -> tuple[str, int]:
+        """The nodes of :meth:`matrix`, and how many of its columns come before the categories."""
+        import numpy as np
+
+        from automl_phys import pixels
+
+        graph, schema = rows.graph, rows.schema
+        image = schema.image
+        count = len(schema.numbers) + (pixels.count((image.height, image.width, image.channels)) if image else 0)
+        blocks = [rows.columns()]
+        if rows.categories:
+            blocks.append(graph.cast(rows.categories, np.float32))
+        if self.pairs:
+            shifted = graph.add("Add", graph.add("Max", rows.numbers, graph.constant(0.0, np.float32)),
+                                graph.constant([self.offsets], np.float32))
+            logs = graph.cast(graph.add("Log", graph.cast(shifted, np.float64)), np.float32)
+            above, below = (graph.columns(logs, side) for side in zip(*self.pairs, strict=True))
+            blocks.append(graph.add("Sub", above, below))
+        return graph.concatenate(blocks), count
 
 
 def _ratios(train: Rows) -> Ratios:
@@ -162,6 +190,25 @@ class Scale:
     width: tuple[float, ...] = ()
     sigma: tuple[float, ...] = ()
     stretch: tuple[float, ...] = ()
+
+    def write_onnx(self, rows: OnnxRows, raw: Sequence[str]) -> str:
+        """The nodes of :meth:`amounts`; ``raw`` are (n, 1)."""
+        import numpy as np
+
+        graph, each = rows.graph, len(raw) // len(self.centre)
+        pairs = []
+        for j, (centre, width) in enumerate(zip(self.centre, self.width, strict=True)):
+            own = [graph.cast(one, np.float64) for one in raw[j * each:(j + 1) * each]]
+            unit, zero, least = (graph.constant([[x]], np.float64) for x in (width, centre, self.sigma[j]))
+            value = graph.add("Add", graph.add("Mul", own[each // 2], unit), zero)
+            if each == 1:
+                sigma = graph.add("Expand", least, graph.add("Shape", value))
+            else:
+                half = graph.constant([[self.stretch[j] * width / 2]], np.float64)
+                apart = graph.add("Abs", graph.add("Sub", own[2], own[0]))
+                sigma = graph.add("Max", graph.add("Mul", apart, half), least)
+            pairs.append(graph.reshape(graph.concatenate([value, sigma]), [-1, 1, 2]))
+        return graph.cast(graph.concatenate(pairs), np.float32)
 
     def amounts(self, raw: Sequence[Array]) -> Array:
         """Value and uncertainty, float32 (n, t, 2), of the boosters' outputs (n,), one or three for each target."""
@@ -204,10 +251,47 @@ class BoostedTrees:
         return np.concatenate([self._block(block) for block in rows.blocks()])
 
     def _block(self, rows: Rows) -> Array:
-        matrix = self.ratios.matrix(rows)
-        raw = [booster.predict(matrix, num_iteration=kept, num_threads=self.threads)
-               for booster, kept in zip(self.boosters, self.kept, strict=True)]
+        matrix = self.matrix(rows)
+        return self.finished([booster.predict(matrix, num_iteration=kept, num_threads=self.threads)
+                              for booster, kept in zip(self.boosters, self.kept, strict=True)])
+
+    def matrix(self, rows: Rows) -> Array:
+        """What the boosters take of rows, float32 (n, columns)."""
+        return self.ratios.matrix(rows)
+
+    def finished(self, raw: Sequence[Array]) -> Array:
+        """Probabilities or amounts, of what the boosters say."""
         return self.scale.amounts(raw) if self.scale.loss else _probabilities(raw[0], self.outputs)
+
+    def described(self, schema: Schema) -> Mapping[str, Any]:
+        """The columns of the matrix, and how answers become predictions, as plain data."""
+        names = list(schema.numbers)
+        pixels = self.boosters[0].num_feature() - len(names) - len(schema.levels) - len(self.ratios.pairs)
+        ratios = [f"log((max({names[a]}, 0) + {self.ratios.offsets[a]:.9g}) / "
+                  f"(max({names[b]}, 0) + {self.ratios.offsets[b]:.9g}))" for a, b in self.ratios.pairs]
+        answers = "in standard deviations: value = centre + width * answer; of three answers the second is the value " \
+            "and stretch * width * |third - first| / 2 the uncertainty, sigma at least; else sigma is the uncertainty"
+        return {"columns": [*names, *(f"pixel_{i}" for i in range(pixels)), *schema.levels, *ratios],
+                "answers": answers if self.scale.loss else "the probability of the last of two classes, or of each",
+                "scale": to_json(self.scale)}
+
+    def write_onnx(self, rows: OnnxRows) -> str:
+        """The nodes of :meth:`predict`."""
+        import numpy as np
+
+        from automl_phys import onnx_trees
+
+        graph = rows.graph
+        matrix, count = self.ratios.write_onnx(rows)
+        width = count + len(rows.schema.levels) + len(self.ratios.pairs)
+        raw = [onnx_trees.booster(rows, matrix, width, booster, kept, count)
+               for booster, kept in zip(self.boosters, self.kept, strict=True)]
+        if self.scale.loss:
+            return self.scale.write_onnx(rows, raw)
+        if self.outputs > 2:
+            return graph.add("Softmax", raw[0], axis=1)
+        signal = graph.add("Sigmoid", raw[0])
+        return graph.concatenate([graph.add("Sub", graph.constant([[1.0]], np.float32), signal), signal])
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

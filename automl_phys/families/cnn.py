@@ -20,6 +20,7 @@ from automl_phys.values import Array, Params
 
 if TYPE_CHECKING:
     from automl_phys.exhibits import Figure
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
 
 SOLVES = frozenset({"classify", "regress"})
@@ -159,7 +160,17 @@ class Cnn:
         """Class probabilities (n, classes), or value and uncertainty (n, t, 2); float32."""
         from automl_phys import keras_fit
 
-        return keras_fit.predict(self.model, _inputs(rows))
+        return keras_fit.predict(self.model, self.inputs(rows))
+
+    def inputs(self, rows: Rows) -> tuple[Array, ...]:
+        """What the network takes of rows."""
+        return _inputs(rows)
+
+    def write_onnx(self, rows: OnnxRows) -> str:
+        """The nodes of the network."""
+        from automl_phys import onnx_networks
+
+        return onnx_networks.add(rows.graph, self.model, [getattr(rows, one.name) for one in self.model.inputs])
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

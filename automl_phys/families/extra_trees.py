@@ -17,6 +17,7 @@ from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
 if TYPE_CHECKING:
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
     from automl_phys.values import Array
 
@@ -109,6 +110,35 @@ class ExtraTrees:
             arrived[moving] = node
             moving, node = moving[still], node[still]
         return arrived
+
+    def write_onnx(self, rows: OnnxRows) -> str:
+        """The nodes of :meth:`predict`."""
+        import numpy as np
+
+        from automl_phys import onnx_trees
+
+        graph, each = rows.graph, np.arange(len(self.child))
+        tree = np.searchsorted(self.roots, each, "right") - 1
+        leaf = self.child[:, 0] == each
+        above, below = (np.where(leaf, -1, self.child[:, side] - self.roots[tree]) for side in (0, 1))
+        matrix = rows.columns()
+        if rows.categories:
+            matrix = graph.concatenate([matrix, graph.cast(rows.categories, np.float32)])
+        nodes = onnx_trees.Nodes(tree, self.feature, self.threshold, below, above, self.value / len(self.roots),
+                                 self.value.shape[1], np.zeros_like(tree))
+        out = graph.cast(onnx_trees.total(rows, matrix, nodes), np.float64)
+        if not self.centre.size:
+            return graph.cast(out, np.float32)
+        t = len(self.centre)
+        mean, square = (graph.columns(out, range(k, 2 * t, 2)) for k in (0, 1))
+        variance = graph.add("Max", graph.add("Sub", square, graph.add("Mul", mean, mean)),
+                             graph.constant([[LEAST_SIGMA**2]], np.float64))
+        value = graph.add("Add", graph.add("Mul", mean, graph.constant([self.width], np.float64)),
+                          graph.constant([self.centre], np.float64))
+        sigma = graph.add("Mul", graph.add("Sqrt", variance), graph.constant([self.width * self.stretch], np.float64))
+        axis = graph.constant([2], np.int64)
+        return graph.cast(graph.concatenate([graph.add("Unsqueeze", one, axis) for one in (value, sigma)], 2),
+                          np.float32)
 
     def save(self, folder: Path) -> None:
         import numpy as np

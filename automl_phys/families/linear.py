@@ -17,6 +17,7 @@ from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
 if TYPE_CHECKING:
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
     from automl_phys.values import Array
 
@@ -98,6 +99,27 @@ class Linear:
         if not self.sigma.size:
             return np.asarray(softmax(found, axis=1), dtype=np.float32)
         return np.stack([found, np.broadcast_to(self.sigma, found.shape)], axis=2).astype(np.float32)
+
+    def write_onnx(self, rows: OnnxRows) -> str:
+        """The nodes of :meth:`predict`, in double precision as it is."""
+        import numpy as np
+
+        graph = rows.graph
+        wide = graph.cast(rows.columns(), np.float64)
+        standard = graph.add("Div", graph.add("Sub", wide, graph.constant(self.centre, np.float64)),
+                             graph.constant(self.scale, np.float64))
+        blocks = [standard]
+        for i, count in enumerate(self.level_counts):
+            levels = graph.constant([np.arange(1, count + 1)], np.int32)
+            blocks.append(graph.cast(graph.add("Equal", graph.columns(rows.categories, [i]), levels), np.float64))
+        found = graph.add("MatMul", graph.concatenate(blocks), graph.constant(self.coefficients, np.float64))
+        found = graph.add("Add", found, graph.constant(self.intercept, np.float64))
+        if not self.sigma.size:
+            return graph.cast(graph.add("Softmax", found, axis=1), np.float32)
+        ones = graph.add("Expand", graph.constant([self.sigma], np.float64), graph.add("Shape", found))
+        axis = graph.constant([2], np.int64)
+        return graph.cast(graph.concatenate([graph.add("Unsqueeze", one, axis) for one in (found, ones)], 2),
+                          np.float32)
 
     def save(self, folder: Path) -> None:
         import numpy as np

@@ -25,6 +25,8 @@ from automl_phys.values import Direction
 
 if TYPE_CHECKING:
     from automl_phys.amount_scores import Judged
+    from automl_phys.onnx_outputs import Output
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import NewRows, Rows, TableProblem
     from automl_phys.values import Array
 
@@ -285,6 +287,13 @@ def write_scores(
             percent = f"{100 * coverage:g}"
             columns |= {f"{name}_low{percent}": pa.array(value - half), f"{name}_high{percent}": pa.array(value + half)}
     table_file.write(pa.table(columns), target)
+
+
+def write_onnx(rows: OnnxRows, predicted: str, calibration: Mapping[str, Any]) -> tuple[Output, ...]:
+    """Values, uncertainties and intervals, as :func:`write_scores` writes them."""
+    from automl_phys import onnx_outputs
+
+    return onnx_outputs.amounts(rows, predicted, calibration, _factors(calibration))
 
 
 # ---------------------------------------------------------------- what is shown

@@ -25,6 +25,8 @@ from automl_phys.sections import Augment, Base, TextTable, Until
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
+    from automl_phys.onnx_outputs import Output
+    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.pretrained import Found
     from automl_phys.table import NewRows, Rows, Schema, TableProblem
     from automl_phys.values import Array
@@ -305,3 +307,10 @@ def write_scores(
     from automl_phys import class_exhibits
 
     class_exhibits.write_scores(problem, rows, predictions, target)
+
+
+def write_onnx(rows: OnnxRows, predicted: str, calibration: Mapping[str, Any]) -> tuple[Output, ...]:
+    """The probabilities, as :func:`write_scores` writes them."""
+    from automl_phys import onnx_outputs
+
+    return onnx_outputs.classes(rows, predicted)
