@@ -306,7 +306,7 @@ def test_missing_packages_are_told_with_the_line_that_installs_them(monkeypatch)
 def test_calls_that_cannot_be(tmp_path):
     with pytest.raises(CallError, match="Did you mean 'onnx'"):
         export.check("onx", None)
-    with pytest.raises(CallError, match="does not end in .onnx"):
+    with pytest.raises(CallError, match=r"does not end in \.onnx"):
         export.check("onnx", Path("model.pb"))
     assert export.check("csv", None) == Path("model.csv")
     with pytest.raises(CallError, match="is not there"):
