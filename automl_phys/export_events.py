@@ -117,7 +117,7 @@ def _from_source(problem: TableProblem, run: RunDir, picks: Array) -> dict[str, 
 
     schema = problem.schema
     view = schema.view
-    formulas = view._formulas_for(schema.features)
+    formulas = view.formulas_for(schema.features)
     bases = [name for text in formulas.values() for name in expressions.parse(text).names if name not in formulas]
     wanted = list(dict.fromkeys([*(n for n in schema.features if n not in formulas), *bases, *schema.levels]))
     try:

@@ -110,7 +110,7 @@ def _numbers(graph: Graph, schema: Schema, put: Any) -> tuple[str, list[str]]:
     if not schema.features:
         return "", []
     view = schema.view
-    formulas = view._formulas_for(schema.features)
+    formulas = view.formulas_for(schema.features)
     plain = dict.fromkeys(name for name in schema.features if name not in formulas)
     bases = dict.fromkeys(name for text in formulas.values() for name in expressions.parse(text).names
                           if name not in formulas)

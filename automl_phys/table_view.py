@@ -92,7 +92,7 @@ class View:
         made: dict[str, pa.ChunkedArray | pa.Array] = {name: chunk[name] for name in chunk.column_names}
         if self.label:
             made[self.label] = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), len(chunk)), [label])
-        wanted = self._formulas_for(columns)
+        wanted = self.formulas_for(columns)
         used = {*columns, *(name for text in wanted.values() for name in expressions.parse(text).names)}
         for name, length in self.lengths.items():
             if name in made and used & elements(name, length, True).keys():
@@ -103,7 +103,7 @@ class View:
                 expressions.evaluate_column(formula, made, len(chunk))
         return pa.table({name: made[name] for name in columns})
 
-    def _formulas_for(self, columns: Sequence[str]) -> dict[str, str]:
+    def formulas_for(self, columns: Sequence[str]) -> dict[str, str]:
         """The formulas that the columns are made by, directly or over others, in their order."""
         wanted, todo = set[str](), [name for name in columns if name in self.formulas]
         while todo:
