@@ -131,6 +131,10 @@ class Training:
     ``weight_decay`` is decoupled (AdamW) and spares biases, scales and embeddings of numbers. Training stops when the
     validation loss has not improved for ``patience`` epochs; ``stop_after`` > 0 instead ends it after so many and keeps
     the last, on the schedule of all ``epochs``.
+
+    With ``average`` > 0 epochs are judged by, and the network is left at, the mean of the weights of all steps t so far,
+    each as heavy as t to that power: the last steps count most, and what single batches did to them cancels
+    (T. Karras et al., arXiv:2312.02696). On JAX only.
     """
 
     epochs: int
@@ -141,6 +145,7 @@ class Training:
     weight_decay: float = 0.0
     patience: int = 10
     stop_after: int = 0
+    average: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -344,11 +349,15 @@ def _fit_scan(
         return (weight * head.loss(target, outputs)).mean(), fixed
 
     def step(state: Any, chosen: Any, data: Any) -> Any:
-        trainable, fixed, optimizing = state
+        trainable, fixed, optimizing, *rest = state
         batch = jax.tree.map(lambda a: a[chosen], data)
         (loss, fixed), gradients = jax.value_and_grad(batch_loss, has_aux=True)(trainable, fixed, *batch)
         trainable, optimizing = optimizer.stateless_apply(optimizing, gradients, trainable)
-        return (trainable, fixed, optimizing), loss
+        if rest:
+            mean, taken = rest[0], rest[1] + 1
+            share = jnp.minimum(1.0, (training.average + 1) / taken)
+            rest = [jax.tree.map(lambda old, new: old + share * (new - old), mean, trainable), taken]
+        return (trainable, fixed, optimizing, *rest), loss
 
     def epoch(state: Any, key: Any, data: Any) -> Any:
         # The last batch is filled up with events from the start of the shuffle, so that all have one compiled shape.
@@ -365,13 +374,18 @@ def _fit_scan(
     judged, total = _judged_in(valid, on_device), valid.weight.sum(dtype=np.float64)
     groups = network.trainable_variables, network.non_trainable_variables, optimizer.variables
     state: Any = tuple([jnp.array(v.value, copy=True) for v in group] for group in groups)
+    if training.average:
+        state = (*state, [jnp.array(v, copy=True) for v in state[0]], jnp.zeros(()))
+
+    def weights() -> Any:
+        return (state[3] if training.average else state[0]), state[1]
 
     def placed(values: Any) -> list[Array]:
         by_path = {v.path: value for group, part in zip(groups[:2], values, strict=True)
                    for v, value in zip(group, part, strict=True)}
         return [np.asarray(by_path[v.path]) for v in network.weights]
 
-    key, best = jax.random.key(seed % 2**32), state[:2]
+    key, best = jax.random.key(seed % 2**32), weights()
     for _ in range(training.epochs):
         train_losses, valid_loss, predictions = [], 0.0, []
         for block in train.epoch(on_device):
@@ -379,10 +393,10 @@ def _fit_scan(
             state, loss = run_epoch(state, shuffle, block)
             train_losses.append(loss)
         for data in judged():
-            loss, said = run_judge(*state[:2], data)
+            loss, said = run_judge(*weights(), data)
             valid_loss += float(loss)
             predictions.append(np.asarray(said))
-        now = state[:2]
+        now = weights()
         if curve.add(float(np.mean(train_losses)), float(valid_loss / total), np.concatenate(predictions),
                      partial(_put, network, placed, now)):
             best = jax.tree.map(np.array, now)

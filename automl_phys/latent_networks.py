@@ -20,6 +20,8 @@ from automl_phys.trials import Job, Watch
 from automl_phys.values import Array
 
 FILE = "network.keras"
+AVERAGE = 7.0
+"""The power of steps by which weights are averaged: the mean is over about the last tenth of the training so far."""
 
 
 def inputs(z: Array, condition: Array) -> tuple[Array, ...]:
@@ -58,7 +60,7 @@ def train(
 
     training = keras_fit.Training(
         values["epochs"], values["batch_size"], values["learning_rate"], weight_decay=1e-5,
-        patience=values["epochs"], stop_after=job.steps)
+        patience=values["epochs"], stop_after=job.steps, average=AVERAGE)
     course = keras_fit.fit(network, head(), batch(given.train), batch(given.valid), training, job.seed,
                            lambda _epoch, _predictions: None, between)
     network.set_weights(kept)

@@ -211,7 +211,7 @@ def told_apart(real: Any, made: Any) -> tuple[float, float]:
     areas, spreads, rng = [], [], np.random.default_rng(0)
     for learnt, own in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, target):
         model = lightgbm.LGBMClassifier(n_estimators=200, learning_rate=0.05, num_leaves=31, subsample=0.8,
-                                        subsample_freq=1, colsample_bytree=0.8, random_state=0, n_jobs=2, verbosity=-1)
+                                        subsample_freq=1, colsample_bytree=0.8, random_state=0, n_jobs=1, verbosity=-1)
         told = model.fit(rows[learnt], target[learnt]).predict_proba(rows[own])[:, 1]
         areas.append(roc_auc_score(target[own], told))
         draws = (rng.integers(0, len(own), len(own)) for _ in range(DRAWS))

@@ -75,6 +75,29 @@ def test_a_fixed_number_of_epochs_keeps_the_last() -> None:
     assert course.best_epoch == len(course.history) == 7
 
 
+def test_weights_are_averaged_over_the_last_steps() -> None:
+    """One step in an epoch: what each left is known, and so is their mean."""
+    def steps(average: float) -> tuple[list[list[Any]], list[Any]]:
+        made, seen = network(), []
+
+        def between(_epoch: int, sync: Any) -> None:
+            sync()
+            seen.append(made.get_weights())
+
+        training = Training(6, ROWS, 0.02, stop_after=6, average=average)
+        keras_fit.fit(made, heads.classes(0.0), moons(0), moons(1), training, 3, follow, between)
+        return seen, made.get_weights()
+
+    mean, kept = steps(1.0)
+    expected = None
+    for number, weights in enumerate(steps(0.0)[0], start=1):
+        share = min(1.0, 2 / number)
+        expected = [old + share * (new - old) for old, new in zip(expected or weights, weights, strict=True)]
+        for found, wanted in zip(mean[number - 1], expected, strict=True):
+            assert np.allclose(found, wanted, atol=1e-6)
+    assert all(np.array_equal(one, other) for one, other in zip(kept, mean[-1], strict=True))
+
+
 def test_the_same_seed_gives_the_same_weights() -> None:
     weights = []
     for seed in (3, 3, 4):
