@@ -42,8 +42,9 @@ def measured(
     """``value``, ``error`` and, of several runs, ``spread`` of the metrics that a value is expected of; of the
     objective, where nothing is expected yet.
 
-    With the runs' values v of mean m and their own errors e: spread² = var(v) - mean(e²), or 0 where that is negative;
-    error² = max(var(v), mean(e²)) / n.
+    With the n runs' values v of mean m and variance s², and their own errors e: spread² = S² - mean(e²), or 0 where that
+    is negative, S² being the upper limit at 84 % of the variance that s² estimates (:func:`upper_limit`), for a few
+    seeds tell little of it; error² = max(s², mean(e²)) / n.
     """
     names = [name for name, one in expected.items() if one.value is not None] or ([] if expected else [objective])
     found = {}
@@ -110,7 +111,14 @@ def _numbers(estimates: Sequence[Estimate]) -> dict[str, float]:
         return _rounded({"value": mean, "error": sqrt(own)})
     variance = sum((one.value - mean) ** 2 for one in estimates) / (len(estimates) - 1)
     return _rounded({"value": mean, "error": sqrt(max(variance, own) / len(estimates)),
-                     "spread": sqrt(max(variance - own, 0.0))})
+                     "spread": sqrt(max(upper_limit(variance, len(estimates)) - own, 0.0))})
+
+
+def upper_limit(variance: float, count: int) -> float:
+    """The upper limit at 84 % CL of the variance of a normal distribution, of which ``count`` values have the given
+    one: (n - 1) s² / χ², the 16 % quantile of χ² as Wilson and Hilferty (1931) have it."""
+    free = count - 1
+    return variance / (1 - 2 / (9 * free) - sqrt(2 / (9 * free))) ** 3
 
 
 def _rounded(numbers: dict[str, float]) -> dict[str, float]:

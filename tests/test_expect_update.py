@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scipy.stats import chi2, norm
 
 from automl_phys import expect_update, recipe, yaml_source
 from automl_phys.errors import CallError
@@ -85,10 +86,16 @@ def test_one_seed_gives_value_and_error() -> None:
 def test_several_seeds_give_the_spread_beyond_the_error() -> None:
     numbers = expect_update.measured({"roc_auc": Expected(value=0.5)}, "", estimates(0.86, 0.90, 0.94))["roc_auc"]
     assert numbers["value"] == pytest.approx(0.9)
-    assert numbers["spread"] == pytest.approx((0.04**2 - 0.01**2) ** 0.5, rel=0.02)
+    assert numbers["spread"] == pytest.approx((expect_update.upper_limit(0.04**2, 3) - 0.01**2) ** 0.5, rel=0.05)
     assert numbers["error"] == pytest.approx(0.04 / 3**0.5, rel=0.05)
     assert "spread" not in expect_update.measured(
         {"roc_auc": Expected(value=0.5)}, "", estimates(0.899, 0.900, 0.901))["roc_auc"]
+
+
+@pytest.mark.parametrize(("count", "rel"), [(3, 0.05), (5, 0.02), (20, 0.01), (200, 0.001)])
+def test_few_seeds_tell_little_of_the_spread(count: int, rel: float) -> None:
+    exact = (count - 1) / chi2.ppf(norm.cdf(-1), count - 1)
+    assert expect_update.upper_limit(1.0, count) == pytest.approx(exact, rel=rel)
 
 
 def test_where_nothing_is_expected_the_objective_is() -> None:
