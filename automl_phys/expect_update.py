@@ -42,9 +42,9 @@ def measured(
     """``value``, ``error`` and, of several runs, ``spread`` of the metrics that a value is expected of; of the
     objective, where nothing is expected yet.
 
-    With the n runs' values v of mean m and variance s², and their own errors e: spread² = S² - mean(e²), or 0 where that
-    is negative, S² being the upper limit at 84 % of the variance that s² estimates (:func:`upper_limit`), for a few
-    seeds tell little of it; error² = max(s², mean(e²)) / n.
+    With the n runs' values v of mean m and variance s², and their own errors e: spread² = S² - mean(e²), or 0 where
+    that is negative, S² being the upper limit at 84 % of the variance that s² estimates (:func:`upper_limit`), for a
+    few seeds tell little of it; error² = max(s², mean(e²)) / n.
     """
     names = [name for name, one in expected.items() if one.value is not None] or ([] if expected else [objective])
     found = {}
