@@ -132,8 +132,8 @@ class Training:
     validation loss has not improved for ``patience`` epochs; ``stop_after`` > 0 instead ends it after so many and keeps
     the last, on the schedule of all ``epochs``.
 
-    With ``average`` > 0 epochs are judged by, and the network is left at, the mean of the weights of all steps t so far,
-    each as heavy as t to that power: the last steps count most, and what single batches did to them cancels
+    With ``average`` > 0 epochs are judged by, and the network is left at, the mean of the weights of all steps t so
+    far, each as heavy as t to that power: the last steps count most, and what single batches did to them cancels
     (T. Karras et al., arXiv:2312.02696). On JAX only.
     """
 
