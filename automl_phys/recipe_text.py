@@ -34,6 +34,8 @@ SMOKE: Mapping[str, Mapping[str, Any]] = {
 """What ``--smoke`` sets, to see in a minute whether everything works; ``--set`` still wins over it."""
 
 SMOKE_OF_TASK: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "generate": {"search": {"objective": "sliced_wasserstein"},
+                 "model": {name: {"epochs": 1} for name in ("diffusion", "flow", "gan", "vae")}},
     "reinforce": {"model": {"bagging": 2}, "train": {"steps": 500}, "evaluate": {"episodes": 5, "choose_by": 3}},
 }
 """What it sets besides, or otherwise, for some tasks."""

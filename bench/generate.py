@@ -12,7 +12,8 @@ formula is computed of all alike. One judge, LightGBM written here and not that 
 from the test events: area under the ROC curve over 5 folds, with the bootstrap error over events; of jets it sees the
 19 features. ``real`` are training events in the place of generated ones: the floor. ``copies`` is the share of
 events whose nearest test or training event, out of as many of each, is one of training: 0.5 if none is remembered.
-Of the moons the truth is known, so that events are also told from five fresh samples of it, each as large as the test.
+Of the moons the truth is known, so that events are also told from five fresh samples of it, each as large as the test,
+and each from other events of the generator.
 
 ``speed``: events per second of the winner's generator in this process, and of its network alone on the same blocks
 (noise in, variates out), one thread, interleaved, medians. ``memory``: the peak of resident memory and the wall time of
@@ -109,12 +110,12 @@ def quality(name: str, given: Set, folder: Path, asked: argparse.Namespace) -> P
     print(f"{'':18s} {'AUC of the judge':>17s} {'copies':>8s} {'wall s':>8s}{'  from fresh samples' if fresh else ''}")
     order = np.random.default_rng(1).permutation(len(train))
     print_row("real", real, train[order[:len(real)]], train[order[len(real):]], 0.0, fresh)
-    run = None
+    run, many = None, (1 + len(fresh)) * len(real)
     if "automl-phys" in asked.generators:
         began = time.perf_counter()
         run = ours(given, folder, parts, asked.set)
         new = folder / "ours.parquet"
-        subprocess.run([OURS, "generate", str(run), "-n", str(len(real)), "--seed", "1", "-o", str(new), "--quiet"],
+        subprocess.run([OURS, "generate", str(run), "-n", str(many), "--seed", "1", "-o", str(new), "--quiet"],
                        check=True, stdout=subprocess.DEVNULL)
         made = judged(pq.read_table(new), recipe, given)
         print_row("automl-phys", real, made, train, time.perf_counter() - began, fresh)
@@ -122,7 +123,7 @@ def quality(name: str, given: Set, folder: Path, asked: argparse.Namespace) -> P
         began = time.perf_counter()
         python = asked.peers if peer in {"ctgan", "tvae"} else sys.executable
         out = folder / f"{peer}.parquet"
-        done = subprocess.run([python, str(PEER), peer, str(folder / "rest.parquet"), str(len(real)), str(out)],
+        done = subprocess.run([python, str(PEER), peer, str(folder / "rest.parquet"), str(many), str(out)],
                               capture_output=True, text=True, check=False)
         if done.returncode:
             print(f"{peer:18s} not run: {''.join(done.stderr.strip().splitlines()[-1:])}", flush=True)
@@ -194,8 +195,10 @@ def ours(given: Set, folder: Path, parts: Mapping[str, pa.Table], sets: list[str
 
 
 def print_row(name: str, real: Any, made: Any, train: Any, seconds: float, fresh: list[Any]) -> None:
+    """``made`` are as many events as the real ones, or besides as many more for each fresh sample."""
+    made, *others = [made[start:start + len(real)] for start in range(0, len(made), len(real))]
     value, error = told_apart(real, made)
-    areas = [told_apart(sample, made)[0] for sample in fresh]
+    areas = [told_apart(sample, other)[0] for sample, other in zip(fresh, others or [made] * len(fresh), strict=True)]
     of_fresh = f"  {np.mean(areas):.4f} ± {np.std(areas, ddof=1) / len(areas)**0.5:.4f}" if areas else ""
     print(f"{name:18s} {value:9.4f} ± {error:.4f}  {copies(real, made, train):7.3f} {seconds:8.1f}{of_fresh}",
           flush=True)

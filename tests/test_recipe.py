@@ -147,6 +147,8 @@ def test_smoke_cuts_the_budget_and_set_wins_over_it(write):
     read = recipe.load(path, smoke=True)
     assert (read.search.trials, read.search.sampler, read.model.bagging, read.report.figures) == (3, "random", 1, ("png",))
     assert recipe.load(path, ["search.trials=4"], smoke=True).search.trials == 4
+    shipped = recipe.load(next(one for one in SHIPPED if one.stem == "generate-jets"), smoke=True)
+    assert (shipped.search.trials, shipped.search.objective) == (3, "sliced_wasserstein"), "one that takes no classifier"
 
 
 # ---------------------------------------------------------------- dump
