@@ -53,7 +53,7 @@ def run(folder, options="a", seed=1):
     said = []
     show = SimpleNamespace(stage=said.append, say=said.append)
     plan = SimpleNamespace(task="note", facts=Facts("note", {}, {}, notes=("seen",)))
-    recipe = SimpleNamespace(options=options, folder=folder, seed=seed)
+    recipe = SimpleNamespace(data={}, options=options, folder=folder, seed=seed)
     return prepare.run(recipe, plan, RunDir(folder / "run"), show), said
 
 
