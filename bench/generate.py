@@ -12,8 +12,8 @@ formula is computed of all alike. One judge, LightGBM written here and not that 
 from the test events: area under the ROC curve over 5 folds, with the bootstrap error over events; of jets it sees the
 19 features. ``real`` are training events in the place of generated ones: the floor. ``copies`` is the share of
 events whose nearest test or training event, out of as many of each, is one of training: 0.5 if none is remembered.
-Of the moons the truth is known, so that events are also told from twenty fresh samples of it, each as large as the test,
-and each from other events of the generator.
+Of the moons the truth is known, so that events are also told from twenty fresh samples of it, each as large as the
+test, and each from other events of the generator.
 
 ``speed``: events per second of the winner's generator in this process, and of its network alone on the same blocks
 (noise in, variates out), one thread, interleaved, medians. ``memory``: the peak of resident memory and the wall time of
