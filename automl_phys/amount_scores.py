@@ -120,13 +120,8 @@ def differences(names: Sequence[str], one: Judged, other: Judged, seed: int, rep
     that are undefined for either. Raises KeyError for an unknown name."""
     whole = {name: (_whole(name, one), _whole(name, other)) for name in names}
     told = [name for name, both in whole.items() if np.isfinite(both).all()]
-    drawn: dict[str, list[Floats]] = {name: [] for name in told}
-    for counts in _draws(len(one.weight), seed, replicates):
-        for name in told:
-            drawn[name].append(_evaluate(name, other, counts) - _evaluate(name, one, counts))
-    ends = {name: bootstrap.percentiles(np.concatenate(found)) for name, found in drawn.items()}
-    return {name: Estimate(whole[name][1] - whole[name][0], float(low), float(high), "paired bootstrap")
-            for name, (low, high) in ends.items()}
+    pairs = (((one, counts), (other, counts)) for counts in _draws(len(one.weight), seed, replicates))
+    return bootstrap.paired({name: whole[name] for name in told}, pairs, lambda name, drawn: _evaluate(name, *drawn))
 
 
 def means(values: Floats, weights: Floats) -> Floats:

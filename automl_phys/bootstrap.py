@@ -8,8 +8,9 @@ as they are; replicates whose sums are not positive give nothing, and the note s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import exp, factorial, inf, nan
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from automl_phys.exhibits import Estimate
 from automl_phys.metrics import Sample, Weighted, evaluate, value
 from automl_phys.ranking import MIN_BACKGROUND, Floats
 from automl_phys.values import Direction
+
+T = TypeVar("T")
 
 REPLICATES = 200
 MOST_DRAWN = 40_000_000
@@ -68,10 +71,18 @@ def differences(names: Sequence[str], one: Sample, other: Sample, seed: int, rep
     whole = {name: (_whole(name, one), _whole(name, other)) for name in names}
     told = [name for name, (a, b) in whole.items() if np.isfinite([a, b]).all()
             and not any(_few_pass(name, *each) for each in ((one, a), (other, b)))]
-    drawn: dict[str, list[Floats]] = {name: [] for name in told}
-    for a, b in zip(draws(one, seed, replicates), draws(other, seed, replicates), strict=True):
-        for name in told:
-            drawn[name].append(evaluate(name, b) - evaluate(name, a))
+    pairs = zip(draws(one, seed, replicates), draws(other, seed, replicates), strict=True)
+    return paired({name: whole[name] for name in told}, pairs, evaluate)
+
+
+def paired(whole: Mapping[str, tuple[float, float]], draws: Iterable[tuple[T, T]], value: Callable[[str, T], Floats]
+           ) -> dict[str, Estimate]:
+    """By how much metrics of a second sample are larger than those of a first: ``whole`` has them for all rows of both,
+    by name, ``draws`` the same draws of the rows of both, of which ``value`` gives a metric's replicates (R,)."""
+    drawn: dict[str, list[Floats]] = {name: [] for name in whole}
+    for one, other in draws:
+        for name, found in drawn.items():
+            found.append(value(name, other) - value(name, one))
     ends = {name: percentiles(np.concatenate(found)) for name, found in drawn.items()}
     return {name: Estimate(whole[name][1] - whole[name][0], float(low), float(high), "paired bootstrap")
             for name, (low, high) in ends.items()}

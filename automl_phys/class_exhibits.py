@@ -103,22 +103,19 @@ def differences(names: Sequence[str], first: Finished, other: Finished, seed: in
     ``rejection@0.3/qcd`` is on the rows of the signal and that class. Raises as ``contracts.Paired`` says."""
     one, two = (judge(run.problem.test, read_scores(run.problem, run.scores)) for run in (first, other))
     classes = first.problem.schema.classes
-    by_class: dict[str, list[str]] = {}
-    for name in names:
-        plain, _, against = name.partition("/")
-        if _of_one_sample(plain) and (not against or against in classes):
-            by_class.setdefault(against, []).append(plain)
     found: dict[str, Estimate] = {}
-    for against, plain_names in by_class.items():
+    for against, told in measures.by_part(name for name in names if _of_one_sample(name)).items():
+        if against and against not in classes:
+            continue
         a, b = (each.against(classes.index(against)) if against else each for each in (one, two))
-        made = bootstrap.differences(plain_names, a, b, seed)
+        made = bootstrap.differences(told, a, b, seed)
         found |= {f"{name}/{against}" if against else name: estimate for name, estimate in made.items()}
     return found
 
 
 def _of_one_sample(name: str) -> bool:
     """Whether a metric is one of classifiers that follows from the test rows alone."""
-    head, at, _ = name.partition("@")
+    head, at, _ = name.partition("/")[0].partition("@")
     measure = measures.OF_CLASSIFIERS.get(head + at)
     return measure is not None and measure.alone
 

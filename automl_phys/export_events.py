@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import expressions, recipe, table_files, table_read
+from automl_phys import onnx_rows, recipe, table_files, table_read
 from automl_phys.errors import AutomlPhysError, Mistake, RunError
 from automl_phys.rundir import RunDir
 from automl_phys.table_problem import NewRows, Schema, TableProblem
@@ -69,7 +69,7 @@ def _through_a_file(
         chosen = (rng.random(count) < GAPS) & emptied
         if name in schema.levels:
             values[rng.random(count) < GAPS] = unseen(schema.levels[name])
-            if allowed and values.dtype == object and not _whole(schema.levels[name]):
+            if allowed and values.dtype == object and not onnx_rows.whole(schema.levels[name]):
                 values[chosen] = ""
         elif allowed:
             values[chosen] = np.nan
@@ -81,9 +81,11 @@ def _through_a_file(
     rows = read_new(path)
     if not allowed:  # a gap is refused while reading: of the graph it is asked all the same
         poor = {name: values[:5].copy() for name, values in columns.items()}
-        for values in poor.values():
-            values[:] = "" if values.dtype == object and not all(str(v).lstrip("-").isdigit() for v in values) else \
-                values if values.dtype == object else np.nan
+        for name, values in poor.items():
+            if name not in schema.levels:
+                values[:] = np.nan
+            elif not onnx_rows.whole(schema.levels[name]):
+                values[:] = ""
         columns = {name: np.concatenate([values, poor[name]]) for name, values in columns.items()}
         count += len(next(iter(poor.values())))
     return Events(columns, rows, None, count)
@@ -91,13 +93,7 @@ def _through_a_file(
 
 def unseen(levels: tuple[str, ...]) -> str:
     """A category that is none of these, as a text."""
-    return str(max(int(level) for level in levels) + 7) if _whole(levels) else UNSEEN
-
-
-def _whole(levels: tuple[str, ...]) -> bool:
-    from automl_phys import onnx_rows
-
-    return onnx_rows.whole(levels)
+    return str(max(int(level) for level in levels) + 7) if onnx_rows.whole(levels) else UNSEEN
 
 
 def _prepared(problem: TableProblem, picks: Array) -> dict[str, Array]:
@@ -116,10 +112,7 @@ def _from_source(problem: TableProblem, run: RunDir, picks: Array) -> dict[str, 
     import pyarrow as pa
 
     schema = problem.schema
-    view = schema.view
-    formulas = view.formulas_for(schema.features)
-    bases = [name for text in formulas.values() for name in expressions.parse(text).names if name not in formulas]
-    wanted = list(dict.fromkeys([*(n for n in schema.features if n not in formulas), *bases, *schema.levels]))
+    wanted = list(dict.fromkeys([*schema.view.bases(schema.features), *schema.levels]))
     try:
         loaded: Any = recipe.load(run.recipe)
         files = table_files.of_recipe(loaded.options.data, loaded.folder)

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from automl_phys import __version__, archives, recipe, registry, rundir, yaml_source
 from automl_phys.archive_contents import LOCK
 from automl_phys.data_files import DataFile, Inputs
-from automl_phys.errors import Mistake, Place, RecipeError
+from automl_phys.errors import Key, Mistake, Place, RecipeError
 from automl_phys.exhibits import Estimate, Evaluation
 from automl_phys.recipe_text import LOCK_KEY, LOCK_VERSION, is_lock
 from automl_phys.rundir import RunDir
@@ -96,14 +96,18 @@ def of(given: str) -> Lock | None:
 
 def find(path: Path) -> Lock | None:
     """The lock at a path; None where there is none, or something else. Raises RecipeError for one that is damaged."""
-    if not path.is_file() or not is_lock(yaml_source.parse(path.read_text(encoding="utf-8-sig"), str(path))[0]):
+    if not path.is_file():
         return None
-    return read(path)
+    data, places = yaml_source.parse(path.read_text(encoding="utf-8-sig"), str(path))
+    return _understood(data, places, path) if is_lock(data) else None
 
 
 def read(path: Path) -> Lock:
     """Read a lock. Raises RecipeError for one that is damaged."""
-    data, places = yaml_source.parse(path.read_text(encoding="utf-8-sig"), str(path))
+    return _understood(*yaml_source.parse(path.read_text(encoding="utf-8-sig"), str(path)), path)
+
+
+def _understood(data: Any, places: Mapping[Key, Place], path: Path) -> Lock:
     try:
         return TypeAdapter(Lock).validate_python(data)
     except ValidationError as error:

@@ -8,7 +8,7 @@ Standard library only, so that a recipe's objective is checked, and metrics are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from automl_phys.errors import Mistake
@@ -299,6 +299,16 @@ def find(name: str) -> tuple[Measure, float | None]:
     if not 0 < point < 1:
         raise KeyError(name)
     return measure, point
+
+
+def by_part(names: Iterable[str]) -> dict[str, list[str]]:
+    """Metrics by what they are of: of ``rmse/mass`` and ``rejection@0.3/qcd`` the part behind the stroke, empty for
+    those of everything."""
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        plain, _, part = name.partition("/")
+        parts.setdefault(part, []).append(plain)
+    return parts
 
 
 def better_when(name: str) -> Direction | None:

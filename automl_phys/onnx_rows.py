@@ -111,10 +111,7 @@ def _numbers(graph: Graph, schema: Schema, put: Any) -> tuple[str, list[str]]:
         return "", []
     view = schema.view
     formulas = view.formulas_for(schema.features)
-    plain = dict.fromkeys(name for name in schema.features if name not in formulas)
-    bases = dict.fromkeys(name for text in formulas.values() for name in expressions.parse(text).names
-                          if name not in formulas)
-    raw = tuple({**plain, **bases})
+    raw = view.bases(schema.features)
     kind = np.float64 if formulas else np.float32
     given = put("numbers", kind, np.dtype(kind).name, raw, (len(raw),))
     values = given

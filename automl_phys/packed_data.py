@@ -7,7 +7,6 @@ were, and lists the files with their hashes. Globs stay globs: they match the sa
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from automl_phys import file_hashes, image_files, recipe_paths
 
 if TYPE_CHECKING:
     from automl_phys.recipe import Recipe
-
-MAGIC = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def placed(data: Mapping[str, Any], folder: Path) -> tuple[list[Datum], dict[str
     for path, (whole, inside) in wholes.items():
         fixed = _fixed(whole)
         moved[path] = _joined(shown[fixed], whole.relative_to(fixed)) + (f":{inside}" if inside else "")
-        files: list[Path | None] = [*_matches(whole, fixed)] or [None]
+        files: list[Path | None] = [*_matches(whole)] or [None]
         for file in files:
             name = _joined(shown[fixed], (file or whole).relative_to(fixed))
             found.setdefault(name, Datum(name, file))
@@ -74,7 +71,7 @@ def placed(data: Mapping[str, Any], folder: Path) -> tuple[list[Datum], dict[str
 def files(path: str, folder: Path) -> list[Path]:
     """The files, or folders of images, at a path that a recipe in ``folder`` names; none where there are none."""
     whole, _ = _whole(path, folder)
-    return _matches(whole, _fixed(whole))
+    return _matches(whole)
 
 
 def manifest(data: Mapping[str, Any], files: Sequence[Datum]) -> dict[str, Any]:
@@ -102,18 +99,14 @@ def _fixed(whole: Path) -> Path:
     """The folder that a path is in, of a glob the one above the first part with a sign in it."""
     if whole.exists():
         return whole.parent
-    magic = next((i for i, part in enumerate(whole.parts) if MAGIC.search(part)), len(whole.parts) - 1)
+    magic = next((i for i, part in enumerate(whole.parts) if any(sign in part for sign in recipe_paths.MAGIC)),
+                 len(whole.parts) - 1)
     return Path(*whole.parts[:magic])
 
 
-def _matches(whole: Path, fixed: Path) -> list[Path]:
-    """The files, or folders of images, as the task will find them."""
-    if whole.exists():
-        return [whole]
-    if not MAGIC.search(str(whole)) or not fixed.is_dir():
-        return []
-    matches = sorted(fixed.glob(str(whole.relative_to(fixed))))
-    return [file for file in matches if file.is_file()] or [file for file in matches if image_files.any_in(file)]
+def _matches(whole: Path) -> list[Path]:
+    """The files, or folders of images, as the task will find them; or the folder of a run."""
+    return [whole] if whole.exists() else recipe_paths.matches(str(whole), Path())
 
 
 def _short(folders: set[Path]) -> dict[Path, str]:

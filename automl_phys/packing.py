@@ -75,17 +75,17 @@ def pack(given: Path, target: Path | None = None, with_model: bool = False, with
     target = target or Path(f"{wanted.name}{archives.SUFFIX}")
     _check_target(target)
     data, moved = packed_data.placed(wanted.data, wanted.folder)
-    members = _members(wanted, moved, data, run, run.path / LOCK if run else given, with_model, with_data)
+    members = _members(wanted, moved, data, run, given, with_model, with_data)
     _check(members, limit_gb, force)
     digest = _write(target, _manifest(wanted, "run" if run else "recipe", members), members)
     archives.look(target, limit_gb)  # what cannot be read again would have been a mistake of ours
     return Made(target, digest, target.stat().st_size, len(members), tuple(_notes(wanted, data, with_data)))
 
 
-def _members(wanted: Recipe, moved: Mapping[str, str], data: list[Datum], run: RunDir | None, locked: Path,
+def _members(wanted: Recipe, moved: Mapping[str, str], data: list[Datum], run: RunDir | None, given: Path,
              with_model: bool, with_data: bool) -> dict[str, bytes | Path]:
-    """The members by their names, but for the manifest: texts, or files as they are. ``locked`` is where a lock may
-    be."""
+    """The members by their names, but for the manifest: texts, or files as they are. ``given`` is the recipe, which may
+    be a lock, or the folder of the run, in which there may be one."""
     plain = recipe_paths.moved_paths(wanted.data, lambda path: moved[path], absolute=True)
     inside = tuple(replace(one, inside=with_data) for one in data)
     if with_data and (lost := [one.name for one in data if one.source is None]):
@@ -95,21 +95,22 @@ def _members(wanted: Recipe, moved: Mapping[str, str], data: list[Datum], run: R
         RECIPE: recipe.as_yaml(plain).encode(),
         DATA: rundir.as_json(packed_data.manifest(wanted.data, inside)).encode(),
     }
+    places = packed_data.personal_folders(run.path if run else given.parent, wanted)
     if run is not None:
-        members.update(_of_run(run, wanted, with_model))
-    if lock := locks.find(locked):
+        members.update(_of_run(run, wanted, with_model, places))
+    if lock := locks.find(run.path / LOCK if run else given):
         names = {one.source: one.name for one in data if one.source}
         moved_lock = locks.moved(lock, plain, run.path / lock.folder if run else wanted.folder, names)
-        members[LOCK] = _told(locks.text(moved_lock), packed_data.personal_folders(locked.parent, wanted))
+        members[LOCK] = _told(locks.text(moved_lock), places)
     if with_data:
         members.update({file: source for one in data for file, source in one.files()})
     members[README] = packed_readme.text(wanted, inside, run, with_model).encode()
     return members
 
 
-def _of_run(run: RunDir, wanted: Recipe, with_model: bool) -> Iterator[tuple[str, bytes | Path]]:
-    """What a run was and came to; with its model, all that predicting takes."""
-    places = packed_data.personal_folders(run.path, wanted)
+def _of_run(run: RunDir, wanted: Recipe, with_model: bool, places: tuple[str, ...]
+            ) -> Iterator[tuple[str, bytes | Path]]:
+    """What a run was and came to; with its model, all that predicting takes. ``places`` are folders not to be told."""
     files = [run.environment, run.evaluation, run.findings]
     if with_model:
         members = rundir.read_json(run.ensemble, Ensemble).members

@@ -1,16 +1,16 @@
-"""The keys of a recipe that hold paths of files.
+"""The keys of a recipe that hold paths of files, and the files behind them.
 
-Takes a recipe as plain data; gives the paths in it, or a copy with them moved. Paths are relative to the folder of the
-recipe that they are written in.
+Takes a recipe as plain data; gives the paths in it, or a copy with them moved, and what is there at one. Paths are
+relative to the folder of the recipe that they are written in.
 """
 
 from __future__ import annotations
 
-import glob
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from automl_phys import image_files, registry
 
 PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("data", "path"), ("data", "split", "test"), ("base", "run"), ("base", "keras"), ("base", "embeddings"),
@@ -20,20 +20,38 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
 NO_PATHS = ("imagenet", "none")
 """Words that may stand in place of a path."""
 
-INSIDE = re.compile(r"(?i)(.*\.(?:root|h5|hdf5|hdf)):(.*)", re.DOTALL)
-"""``file.root:tree``: a file, and the table in it."""
+MAGIC = "*?["
+"""Signs that make a glob of a path."""
 
 
 def parted(path: str) -> tuple[str, str]:
-    """A path without what is meant inside of the file, and that; empty where the whole file is meant."""
-    found = INSIDE.fullmatch(path)
-    return (found[1], found[2]) if found else (path, "")
+    """``file.root:tree`` as the path of a file and what is meant inside it; empty where the whole file is meant."""
+    for word in registry.names("sources"):
+        source = registry.load("sources", word)
+        for ending in source.SUFFIXES if source.INSIDE else ():
+            at = path.lower().rfind(f"{ending}:")
+            if at >= 0:
+                return path[:at + len(ending)], path[at + len(ending) + 1:]
+    return path, ""
+
+
+def matches(path: str, folder: Path) -> list[Path]:
+    """The files at a path, or glob, as seen from ``folder``; folders of images only where there is no file."""
+    whole = folder / Path(path).expanduser()
+    if whole.is_file() or image_files.any_in(whole):
+        return [whole]
+    parts = whole.parts
+    magic = next((i for i, part in enumerate(parts) if any(sign in part for sign in MAGIC)), None)
+    if magic is None:
+        return []
+    found = sorted(Path(*parts[:magic]).glob(str(Path(*parts[magic:]))))
+    return [file for file in found if file.is_file()] or [file for file in found if image_files.any_in(file)]
 
 
 def is_there(path: str, folder: Path) -> bool:
     """Whether there is anything at a path, or glob, that a recipe in ``folder`` names."""
-    whole = folder / Path(parted(path)[0]).expanduser()
-    return whole.exists() or bool(glob.glob(str(whole)))  # noqa: PTH207 - of pathlib's, '..' cannot be part
+    name, _ = parted(path)
+    return (folder / Path(name).expanduser()).exists() or bool(matches(name, folder))
 
 
 def moved_paths(data: Mapping[Any, Any], move: Callable[[str], str], absolute: bool = False) -> dict[Any, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys import downloads, image_files, registry
+from automl_phys import downloads, image_files, recipe_paths, registry
 from automl_phys.contracts import Header, Location
 from automl_phys.errors import DataError, Key, Mistake
 from automl_phys.sections import SplitTable
@@ -88,8 +88,8 @@ def find(path: str | Sequence[str] | Mapping[str, str | Sequence[str]], folder: 
     found: dict[Location, tuple[str, str]] = {}
     for label, paths in path.items() if isinstance(path, Mapping) else [("", path)]:
         for one in [paths] if isinstance(paths, str) else paths:
-            name, inside = _inside(one)
-            matches = _matches(name, folder)
+            name, inside = recipe_paths.parted(one)
+            matches = recipe_paths.matches(name, folder)
             if not matches:
                 mistakes.append(_nothing_there(name, folder, "the recipe's folder" if key else "the current folder"))
             for match in matches:
@@ -109,32 +109,9 @@ def find(path: str | Sequence[str] | Mapping[str, str | Sequence[str]], folder: 
     return _agreeing([(location, source, label) for location, (source, label) in found.items()], key)
 
 
-def _inside(path: str) -> tuple[str, str]:
-    """``file.root:tree`` as the path of a file and what is meant inside it."""
-    for word in registry.names("sources"):
-        source = registry.load("sources", word)
-        for ending in source.SUFFIXES if source.INSIDE else ():
-            at = path.lower().rfind(f"{ending}:")
-            if at >= 0:
-                return path[:at + len(ending)], path[at + len(ending) + 1:]
-    return path, ""
-
-
-def _matches(path: str, folder: Path) -> list[Path]:
-    whole = folder / Path(path).expanduser()
-    if whole.is_file() or image_files.any_in(whole):
-        return [whole]
-    parts = whole.parts
-    magic = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
-    if magic is None:
-        return []
-    matches = sorted(Path(*parts[:magic]).glob(str(Path(*parts[magic:]))))
-    return [f for f in matches if f.is_file()] or [f for f in matches if image_files.any_in(f)]
-
-
 def _nothing_there(path: str, folder: Path, base: str) -> Mistake:
     whole = folder / Path(path).expanduser()
-    if any(c in path for c in "*?["):
+    if any(sign in path for sign in recipe_paths.MAGIC):
         return Mistake("glob-matches-nothing", f"No file matches {whole}.", "Check the folder and the pattern.")
     if whole.is_dir():
         return Mistake("missing-file", f"{whole} is a folder.", f"Name its files, e.g. {path.rstrip('/')}/*.parquet.")

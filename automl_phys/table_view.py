@@ -113,6 +113,13 @@ class View:
                 todo += [other for other in expressions.parse(self.formulas[name]).names if other in self.formulas]
         return {name: text for name, text in self.formulas.items() if name in wanted}
 
+    def bases(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Those of the columns that no formula makes, and then the columns that the formulas of the others are made
+        of, each once."""
+        formulas = self.formulas_for(columns)
+        names = [*columns, *(name for text in formulas.values() for name in expressions.parse(text).names)]
+        return tuple(dict.fromkeys(name for name in names if name not in formulas))
+
 
 def elements(name: str, length: int, jagged: bool) -> dict[str, str]:
     """The columns that the first ``length`` elements of a list make, with their kinds; for a list whose length differs

@@ -146,7 +146,6 @@ class Ratios:
             blocks.append(logs[:, above] - logs[:, below])
         return np.hstack(blocks)
 
-
     def write_onnx(self, rows: OnnxRows) -> tuple[str, int]:
         """The nodes of :meth:`matrix`, and how many of its columns come before the categories."""
         import numpy as np

@@ -231,18 +231,19 @@ def differences(names: Sequence[str], first: Finished, other: Finished, seed: in
 
     one, two = (_read_scores(run) for run in (first, other))
     targets = first.problem.schema.target
-    by_target: dict[str, list[str]] = {}
-    for name in names:
-        plain, _, target = name.partition("/")
-        head, at, _ = plain.partition("@")
-        if head + at in measures.OF_AMOUNTS and (not target or target in targets):
-            by_target.setdefault(target, []).append(plain)
     found: dict[str, Estimate] = {}
-    for target, plain_names in by_target.items():
+    for target, told in measures.by_part(name for name in names if _of_amounts(name)).items():
+        if target and target not in targets:
+            continue
         a, b = (each.only(targets.index(target)) if target else each for each in (one, two))
-        made = amount_scores.differences(plain_names, a, b, seed)
+        made = amount_scores.differences(told, a, b, seed)
         found |= {f"{name}/{target}" if target else name: estimate for name, estimate in made.items()}
     return found
+
+
+def _of_amounts(name: str) -> bool:
+    head, at, _ = name.partition("/")[0].partition("@")
+    return head + at in measures.OF_AMOUNTS
 
 
 def _read_scores(run: Finished) -> Judged:
