@@ -210,7 +210,10 @@ def _earlier(wanted: Recipe, out: Path) -> Path | None:
     for path in sorted((out / wanted.name).glob(f"*/{LOCK}"), reverse=True):
         if path.parent.is_symlink():
             continue
-        lock = locks.read(path)
+        try:
+            lock = locks.read(path)
+        except RecipeError:  # damaged, or of another version: no use to this check
+            continue
         if (lock.inputs == inputs and lock.data == files and _text(lock.recipe) == _text(wanted.data)
                 and all(lock.environment.get(key) == now[key] for key in CODE)):
             return path.parent

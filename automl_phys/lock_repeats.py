@@ -87,8 +87,10 @@ def _held(name: str, then: Estimate | None, now: Estimate | None) -> tuple[str, 
     held = expectations.hold(name, wanted, now)
     if held.sigmas == 0:
         return SAME, True
-    if held.sigmas is None or not isfinite(held.sigmas):
+    if held.sigmas is None:
         return "not judged: no uncertainty", True
+    if not isfinite(held.sigmas):
+        return "exact then and now", False
     return f"{abs(held.sigmas):.1f} σ", abs(held.sigmas) <= wanted.deviations
 
 

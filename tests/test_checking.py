@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -88,6 +89,11 @@ def test_runs_are_taken_from_cache_only_when_nothing_changed(
     assert "1 taken from earlier runs" in capsys.readouterr().out
     assert checking._earlier(recipe.load(Path("small.yaml"), ["search.trials=2"]), Path("runs")) is None
     assert checking._earlier(recipe.load(Path("small.yaml"), ["seed=9"]), Path("runs")) is None
+    damaged = next(inside.glob(f"runs/small/2*/{LOCK}")).parent.parent / "29990101-000000-damaged" / LOCK
+    damaged.parent.mkdir()
+    damaged.write_text("lock: 1\nrecipe: {}\n")
+    assert checking._earlier(wanted, Path("runs")) == found
+    shutil.rmtree(damaged.parent)
     commit["commit"] = "b" * 40
     assert checking._earlier(wanted, Path("runs")) is None
     commit["commit"] = "a" * 40 + "-dirty"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from automl_phys import lock_repeats, locks, recipe, rundir
 from automl_phys.archive_contents import LOCK
 from automl_phys.cli import main
 from automl_phys.errors import RecipeError
-from automl_phys.exhibits import Evaluation
+from automl_phys.exhibits import Estimate, Evaluation
 from automl_phys.rundir import RunDir
 from tests.fixtures import small_recipe
 
@@ -81,6 +82,22 @@ def test_other_numbers_are_told_and_end_with_4(inside: Path, capsys: pytest.Capt
     assert re.search(r"cores +10\d", told)
     assert "1 of " in told
     assert "do not agree with those of the lock" in told
+
+
+def test_numbers_without_an_error_that_differ_do_not_agree(inside: Path, tmp_path: Path) -> None:
+    lock = locks.read(lock_of(inside))
+
+    def repeated(then: float, now: float, error: float) -> lock_repeats.Repeat:
+        run = RunDir(tmp_path / f"{now}-{error}")
+        metric = Estimate(now, now - error, now + error)
+        rundir.write_json(run.evaluation, Evaluation("", {"mean_return": metric}))
+        number = locks.Number(then, then - error, then + error)
+        return lock_repeats.repeat(replace(lock, metrics={"mean_return": number}), run)
+
+    assert repeated(500.0, 500.0, 0.0).agrees
+    assert not repeated(500.0, 499.0, 0.0).agrees
+    assert repeated(500.0, 499.0, 1.0).agrees
+    assert repeated(500.0, 499.0, float("nan")).agrees, "without an uncertainty it is not judged"
 
 
 def test_other_data_are_told(inside: Path, tmp_path: Path) -> None:
