@@ -65,6 +65,7 @@ class Wish:
     cached: bool = False
     update: bool = False
     trust: bool = False
+    trust_cluster: bool = False
     seeds: int = 1
     quiet: bool = False
 
@@ -169,7 +170,7 @@ def update(found: Sequence[tuple[str, Recipe]], checks: Checks) -> list[str]:
 
 def _loaded(given: str, wish: Wish, seed: int | None) -> Recipe:
     sets = wish.sets if seed is None else (*wish.sets, f"seed={seed}")
-    return recipe.given(given, sets, wish.smoke, wish.trust)
+    return recipe.given(given, sets, wish.smoke, wish.trust, wish.trust_cluster)
 
 
 def _unfit(wanted: Recipe, wish: Wish) -> Iterator[Mistake]:

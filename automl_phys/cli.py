@@ -87,6 +87,8 @@ Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
 Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
 Trust = Annotated[bool, typer.Option(
     "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
+TrustCluster = Annotated[bool, typer.Option(
+    "--trust-cluster", help="Use the scheduler, or have batch jobs run the lines, that the recipe names.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
 
 
@@ -97,7 +99,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
     cache: Annotated[bool, typer.Option(
         "--cache/--no-cache", help="Take over what an earlier run prepared of the same inputs.")] = True,
-    trust_environment: Trust = False,
+    trust_environment: Trust = False, trust_cluster: TrustCluster = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
     from automl_phys import lock_repeats, locks, pipeline
@@ -105,7 +107,7 @@ def run(
     from automl_phys.console import Terminal
 
     lock = locks.of(recipe)
-    wanted = language.given(recipe, sets or (), smoke, trust_environment)
+    wanted = language.given(recipe, sets or (), smoke, trust_environment, trust_cluster)
     with wanted.locating(), Terminal(quiet) as show:
         try:
             if lock:
@@ -134,13 +136,16 @@ def plan(
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
-    wanted = language.given(recipe, sets or (), smoke, trust_environment)
+    wanted = language.given(recipe, sets or (), smoke, trust_environment, trust_cluster=True)  # nothing is sent
     with wanted.locating():
         decided = pipeline.make_plan(wanted)
+        script = pipeline.job_script(decided)
     if as_json:
         typer.echo(rundir.as_json(decided), nl=False)
-    else:
-        Terminal().plan(decided)
+        return
+    Terminal().plan(decided)
+    if script:
+        typer.echo(f"Each batch job would be submitted with this script:\n\n{script}")
 
 
 @app.command()
@@ -297,13 +302,14 @@ def check(
         "--markdown", metavar="FILE.md", help="Write a table for a merge request.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
-    trust_environment: Trust = False, quiet: Quiet = False,
+    trust_environment: Trust = False, trust_cluster: TrustCluster = False, quiet: Quiet = False,
 ) -> None:
     """Run recipes and hold what they measure against what they expect; exit code 4 on a miss."""
     from automl_phys import check_outputs, checking, rundir
     from automl_phys.console import Terminal
 
-    wish = checking.Wish(out, tuple(sets or ()), smoke, cached, update, trust_environment, seeds, quiet)
+    wish = checking.Wish(out, tuple(sets or ()), smoke, cached, update, trust_environment, trust_cluster, seeds,
+                         quiet)
     found = checking.load(recipes, wish)
     checks = checking.Checks()
     with Terminal(quiet) as show:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Outcome, Table
-from automl_phys.trials import Ensemble, Job, Progress, Result, Slot, Trial, Watch
+from automl_phys.sites import Site
+from automl_phys.trials import Ensemble, Job, Notice, Progress, Result, Slot, Trial, Watch
 from automl_phys.values import Direction, Params, Part, Value
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class Plan:
     framework: str
     seed: int
     reasons: tuple[str, ...]
+    minutes_per_trial: float | None = None
+    site: Site | None = None
 
 
 # ---------------------------------------------------------------- a trial: out, and back
@@ -525,7 +528,8 @@ class ExecutorModule(Protocol):
     """A module in ``executors/``."""
 
     def open_executor(
-        self, slots: Sequence[Slot], run_dir: Path, trial: Callable[[Job, Callable[[Progress], None]], Result]
+        self, slots: Sequence[Slot], run_dir: Path, trial: Callable[[Job, Callable[[Progress], None]], Result],
+        site: Site | None = None,
     ) -> Executor: ...
 
 
@@ -534,7 +538,7 @@ class Executor(Protocol):
 
     def submit(self, job: Job) -> None: ...
 
-    def poll(self, timeout_s: float) -> Sequence[Progress | Result]:
+    def poll(self, timeout_s: float) -> Sequence[Progress | Result | Notice]:
         """What has come in since the last call, waiting at most ``timeout_s`` for the first."""
         ...
 

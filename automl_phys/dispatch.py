@@ -22,7 +22,7 @@ from types import FrameType
 from automl_phys.contracts import Executor, Show
 from automl_phys.errors import CallError
 from automl_phys.rundir import FitDir, RunDir, disk_error, read_json, write_json
-from automl_phys.trials import Job, Progress, Result, Trial
+from automl_phys.trials import Job, Notice, Progress, Result, Trial
 
 GRACE_S = 5.0
 """How long after the hard stop a trial may take to notice it."""
@@ -56,13 +56,16 @@ def interruptible() -> Iterator[None]:
 class Dispatch:
     """Holds back what the executor has no slot for, so that a job's clock starts when the job does.
 
-    ``end`` is the hard stop on the clock of ``time.monotonic``; None for none.
+    ``end`` is the hard stop on the clock of ``time.monotonic``, None for none; ``limit_s`` what one job may take.
     """
 
-    def __init__(self, run: RunDir, executor: Executor, show: Show, slots: int, end: float | None) -> None:
+    def __init__(self, run: RunDir, executor: Executor, show: Show, slots: int, end: float | None,
+                 limit_s: float | None = None) -> None:
         self._run, self._executor, self._show, self._slots, self._end = run, executor, show, slots, end
+        self._limit_s = float("inf") if limit_s is None else limit_s
         self._waiting: deque[Job] = deque()
         self._running: dict[int, Job] = {}
+        self._sent: dict[int, float] = {}
 
     @property
     def busy(self) -> bool:
@@ -98,7 +101,9 @@ class Dispatch:
             self._send(self._waiting.popleft())
         ended = []
         for event in self._executor.poll(POLL_S) if self._running else ():
-            if isinstance(event, Progress):
+            if isinstance(event, Notice):
+                self._show.say(event.text)
+            elif isinstance(event, Progress):
                 self._show.trial(event)
             elif event.number in self._running:
                 ended.append(self._keep(event))
@@ -108,14 +113,15 @@ class Dispatch:
 
     def _send(self, job: Job) -> None:
         folder = FitDir(self._run.path / job.folder)
-        job = replace(job, limit_s=None if self._end is None else self.time_left_s())
+        limit_s = min(self._limit_s, self.time_left_s())
+        job = replace(job, limit_s=limit_s if limit_s < float("inf") else None)
         try:
             _clear(folder, job)
             folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise disk_error(error, folder.path) from error
         write_json(folder.job, job)
-        self._running[job.number] = job
+        self._running[job.number], self._sent[job.number] = job, time.monotonic()
         self._executor.submit(job)
         self._show.trial(job)
 
@@ -127,7 +133,7 @@ class Dispatch:
 
     def _stop(self, job: Job) -> Trial:
         self._executor.cancel(job.number)
-        took = (job.limit_s or 0.0) - self.time_left_s()
+        took = time.monotonic() - self._sent[job.number]
         return self._keep(Result(job.number, "timed_out", None, took, "it was stopped: the time was over"))
 
 

@@ -40,7 +40,7 @@ def describe() -> dict[str, Any]:
         "memory_mb": memory_mb(),
         "gpus": list(gpu_models()),
         "python": platform.python_version(),
-        "packages": _packages(),
+        "packages": packages(),
         "commit": _commit(),
     }
 
@@ -128,7 +128,7 @@ def _cpu_flags() -> str:
     return found[1] if found else ""
 
 
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
     """Versions of automl-phys and of the packages that it names, those that are installed."""
     try:
         named = [re.match(r"[\w.-]+", line) for line in metadata.requires("automl-phys") or ()]

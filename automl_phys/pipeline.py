@@ -42,6 +42,16 @@ def make_plan(wanted: Recipe, known: Facts | None = None) -> Plan:
     return plan.make(wanted, known or task.look(wanted.options, wanted.folder, wanted.seed), machine.look())
 
 
+def job_script(decided: Plan) -> str:
+    """The script of the batch jobs that a plan would send; empty where it sends none. Raises RunError when
+    dask-jobqueue is not installed."""
+    if decided.site is None or decided.site.batch is None:
+        return ""
+    from automl_phys import dask_sites
+
+    return dask_sites.job_script(decided.site.batch, decided.threads)
+
+
 def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True) -> RunDir:
     """All stages, skipping what is already on disk. Raises AutomlPhysError; what was finished stays.
 
@@ -173,7 +183,8 @@ def _open_executor(
         Slot(device, decided.threads, decided.memory_mb_per_worker,
              worker.environment(decided.threads, device, decided.framework))
         for device in decided.devices)
-    return registry.load("executors", decided.executor).open_executor(slots, run_dir.path, trial)
+    return registry.load("executors", decided.executor).open_executor(
+        slots, run_dir.path, trial, decided.site)
 
 
 def _import_ahead(decided: Plan) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from automl_phys import kinds, readable, registry, space
 from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Refusing, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
+from automl_phys.sites import Batch, Site
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ ROWS_TO_BAG = 2_000_000
 """Above this many rows one model sees enough; bagging over folds would cost more than it gives."""
 
 AUTO_FOLDS = 5
+AT_A_SCHEDULER = 8
+"""Trials at a time with workers that are not known yet: as many as the search asks for ahead."""
+NAMES = {"slurm": "Slurm", "htcondor": "HTCondor", "pbs": "PBS", "lsf": "LSF", "sge": "Grid Engine"}
 MOST_THREADS = 4
 
 
@@ -49,6 +53,7 @@ def make(
     """
     task = registry.load("tasks", recipe.task)
     reasons: list[str] = []
+    site, machine = _where(recipe, machine, reasons)
     objective, direction = _objective(recipe, task, facts, reasons)
     memory = recipe.compute.memory_mb or int(machine.memory_mb * MEMORY_SHARE)
     families, skipped = _families(recipe, task, facts, memory, available)
@@ -71,7 +76,33 @@ def make(
         devices=tuple(devices[i % len(devices)] for i in range(workers)),
         memory_mb_per_worker=memory // max(1, workers // machine.hosts),
         framework=framework, seed=recipe.seed, reasons=tuple(reasons),
+        minutes_per_trial=recipe.search.minutes_per_trial, site=site,
     )
+
+
+def _where(recipe: Recipe, here: Machine, reasons: list[str]) -> tuple[Site | None, Machine]:
+    """Where the workers are, None for here, and what one that trials run on has: as many alike as are used at a
+    time."""
+    compute = recipe.compute
+    cluster, threads = compute.cluster, 1 if compute.threads == "auto" else compute.threads
+    if compute.scheduler:
+        count = AT_A_SCHEDULER if compute.workers == "auto" else compute.workers
+        reasons.append(f"Trials go to the workers of {compute.scheduler}, {count} at a time"
+                       f"{'; say compute.workers for more' if compute.workers == 'auto' else ''}.")
+        gpus = ("gpu:0",) if isinstance(compute.gpus, tuple) else ()
+        return Site(scheduler=compute.scheduler, shared_disk=compute.shared_disk), Machine(
+            threads, here.memory_mb, gpus, count)
+    if cluster is None:
+        return None, here
+    least, most = cluster.adapt or (cluster.workers, cluster.workers)
+    many = f"{least} to {most}" if cluster.adapt else f"{most}"
+    reasons.append(f"Trials run in {many} batch jobs of {NAMES[cluster.type]} at a time, each with {threads} "
+                   f"core{'s' * (threads > 1)}{' and a GPU' * cluster.gpus}, {cluster.memory}, for {cluster.walltime}.")
+    batch = Batch(cluster.type, least, most, threads, cluster.memory_mb, cluster.gpus, cluster.walltime_s,
+                  cluster.queue or "", cluster.account or "", cluster.interface or "", cluster.encrypted,
+                  cluster.directives, cluster.prologue, cluster.python or "")
+    return Site(batch=batch, shared_disk=compute.shared_disk), Machine(
+        threads, cluster.memory_mb, ("gpu:0",) * cluster.gpus, most)
 
 
 def _objective(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> tuple[str, Direction]:
@@ -207,6 +238,8 @@ def _workers(
         reasons.append(f"{per_host} of {slots} slots are used: family {largest.family} needs about "
                        f"{largest.memory_mb} MB and {memory_mb} MB may be used.")
     workers = min(per_host * machine.hosts, recipe.search.trials)
+    if recipe.compute.scheduler or recipe.compute.cluster:  # which said how many
+        return workers
     where = f" on {machine.hosts} hosts" if machine.hosts > 1 else ""
     reasons.append(f"{workers} worker{'s' * (workers > 1)}{where} with {threads} thread{'s' * (threads > 1)} each "
                    f"for {machine.cores} cores{' a host' if machine.hosts > 1 else ''}.")

@@ -62,12 +62,14 @@ class Recipe:
             raise type(error)([replace(m, place=m.place or self.place(m.key)) for m in error.mistakes]) from error
 
 
-def given(what: str, sets: Sequence[str] = (), smoke: bool = False, trust: bool = False) -> Recipe:
+def given(
+    what: str, sets: Sequence[str] = (), smoke: bool = False, trust: bool = False, trust_cluster: bool = False
+) -> Recipe:
     """Read and validate what stands in place of a recipe on the command line: its path, an archive, or an address.
 
     Paths in ``sets`` are as in the recipe, but of an archive as seen from here; ``trust`` is leave to import code
-    (:func:`trusting`). Raises RecipeError, and ArchiveError also for an archive without its data
-    (``data-not-inside``).
+    (:func:`trusting`), ``trust_cluster`` to have others run what the recipe says. Raises RecipeError, and ArchiveError
+    also for an archive without its data (``data-not-inside``).
     """
     packed = archives.is_one(what)
     wanted = load(archives.recipe(what), sets, smoke, Path.cwd() if packed else None)
@@ -77,7 +79,23 @@ def given(what: str, sets: Sequence[str] = (), smoke: bool = False, trust: bool 
             "data-not-inside", f"The data of this recipe are not in {what}: {', '.join(lost)}.",
             f"Say where they are with --set data.path=…, or put them beside the recipe: automl-phys unpack {what}. "
             "Which ones they are, by their hashes, stands in the archive's data.json."))
+    if not trust_cluster and (mistakes := _of_clusters(wanted)):
+        raise RecipeError(mistakes)
     return trusting(wanted) if trust else wanted
+
+
+def _of_clusters(wanted: Recipe) -> list[Mistake]:
+    """What a recipe would have shells, batch systems or a scheduler do, each of which can run anything."""
+    remedy = "If it is yours, or you have read it: --trust-cluster."
+    mistakes = []
+    if wanted.compute.scheduler:
+        mistakes.append(("scheduler", f"The recipe sends trials to {wanted.compute.scheduler}, and what comes back "
+                                      "could run anything here."))
+    if wanted.compute.cluster:
+        mistakes += [(f"cluster.{key}", f"The recipe's {key} would be run by batch jobs.")
+                     for key in wanted.compute.cluster.executed]
+    return [Mistake("untrusted-cluster", text, remedy, key := ("compute", *name.split(".")), wanted.place(key))
+            for name, text in mistakes]
 
 
 def load(path: Path, sets: Sequence[str] = (), smoke: bool = False, seen_from: Path | None = None) -> Recipe:

@@ -35,7 +35,8 @@ def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float 
     """
     show.stage("Search")
     proposer = Proposer(plan)
-    dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
+    limit_s = None if plan.minutes_per_trial is None else 60 * plan.minutes_per_trial
+    dispatch = Dispatch(run_dir, executor, show, plan.workers, end, limit_s)
     ahead = max(LOOKAHEAD, plan.workers)
     ended: dict[int, Trial] = {}
     asked, wanted = 0, plan.trials

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, SkipValidation, create_model
 
 from automl_phys import registry
+from automl_phys.cluster_sections import MEGABYTES, Cluster
 from automl_phys.expect_sections import Expected
 from automl_phys.section import (
     Broken,
@@ -30,7 +31,7 @@ from automl_phys.section import (
     Threads,
 )
 
-MEGABYTES = {"MB": 1.0, "GB": 1e3, "TB": 1e6}
+Address: TypeAlias = Annotated[str, Field(pattern=r"^(tcp|tls|ws|wss)://\S+$", examples=["tcp://node1:8786"])]
 
 
 class ByColumn(Section):
@@ -489,6 +490,8 @@ class Search(Section):
     """How the next configuration is chosen: tree of Parzen estimators, at random, a grid, or CMA-ES."""
     pruner: Literal["hyperband", "median", "none"] = "hyperband"
     """How trials that fall behind are ended early."""
+    minutes_per_trial: Annotated[float, Field(gt=0, le=1e6)] | Missing = None
+    """How long one trial may take; one that hangs is ended then. Default: no limit."""
 
 
 class Compute(Section):
@@ -496,6 +499,13 @@ class Compute(Section):
 
     executor: Literal["dask", "inline"] = "dask"
     """dask: worker processes. inline: one after the other in this process, for debugging."""
+    scheduler: Address | Missing = None
+    """Address of a Dask scheduler whose workers are used; needs --trust-cluster."""
+    cluster: Cluster | Missing = None
+    """Batch jobs whose workers are used."""
+    shared_disk: bool = True
+    """Whether workers elsewhere read the prepared problem from the run's folder, where they see it. false: it is sent
+    to each in any case."""
     workers: Literal["auto"] | Threads = "auto"
     """Trials at a time; the numbers don't depend on it."""
     threads: Literal["auto"] | Threads = "auto"
@@ -509,6 +519,16 @@ class Compute(Section):
     """Trials that share one GPU at a time."""
     framework: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
     """What Keras runs on."""
+
+    def broken(self) -> Iterator[Broken]:
+        if self.scheduler and self.cluster:
+            yield Broken("scheduler", "Workers are either those of a scheduler or batch jobs.",
+                         "Leave 'scheduler' or 'cluster' out.")
+        for key in ("scheduler", "cluster"):
+            if self.executor == "inline" and getattr(self, key):
+                yield Broken(key, "Executor 'inline' runs in this process only.", "Leave 'executor' out.")
+        if self.cluster and self.workers != "auto":
+            yield Broken("workers", "How many batch jobs there are is said by cluster.workers.", "Say it there.")
 
     @property
     def memory_mb(self) -> int | None:

@@ -14,7 +14,8 @@ from automl_phys.values import Direction, Params
 if TYPE_CHECKING:
     from automl_phys.values import Array
 
-Status: TypeAlias = Literal["done", "pruned", "failed", "timed_out"]
+Status: TypeAlias = Literal["done", "pruned", "failed", "timed_out", "interrupted"]
+"""``interrupted``: its place was to end, and it is to go on elsewhere; no trial on record has that."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class Result:
     steps: int = 0
     values: Mapping[int, float] = field(default_factory=dict)
     memory_mb: int = 0
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the person who waits should know of where the trials run."""
+
+    text: str
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "automl_phys"
 RIBS = ("sources", "tasks", "families", "executors", "checks", "formats")
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds"), 1),
-    **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
+    **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds", "sites"), 1),
+    **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "cluster_sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
                      "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
@@ -48,6 +48,7 @@ LAYERS: dict[str, int] = {
                      "environment_problem", "gym_spaces", "episode_play", "episode_film", "agents", "agent_facts",
                      "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
                      "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
+    "dask_worker": 3, "dask_sites": 3,
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",

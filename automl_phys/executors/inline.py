@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from automl_phys.contracts import Executor
+from automl_phys.sites import Site
 from automl_phys.trials import Job, Progress, Result, Slot
 
 
 def open_executor(
-    slots: Sequence[Slot], run_dir: Path, trial: Callable[[Job, Callable[[Progress], None]], Result]
+    slots: Sequence[Slot], run_dir: Path, trial: Callable[[Job, Callable[[Progress], None]], Result],
+    site: Site | None = None,
 ) -> Executor:
-    """One place, whatever the slots; their environment is that of this process already, or too late to be set."""
+    """One place, whatever slots and site; their environment is that of this process already, or too late to be set."""
     return _Inline(trial)
 
 

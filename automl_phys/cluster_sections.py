@@ -1,0 +1,85 @@
+"""The section ``compute.cluster`` of a recipe: batch jobs that trials run in.
+
+What is in it that a batch system, a shell or another Python would execute is told apart from what is only looked up
+(:attr:`Cluster.executed`): a recipe from a stranger must not bring it along unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from automl_phys.section import Broken, Missing, Section
+
+Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@:+-]*$", max_length=80)]
+Line: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r]+$")]
+Lines: TypeAlias = Annotated[tuple[Line, ...], Field(strict=False)]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=100_000)]
+SECONDS = (3600, 60, 1)
+MEGABYTES = {"MB": 1.0, "GB": 1e3, "TB": 1e6}
+
+
+class Cluster(Section):
+    """Batch jobs that trials run in, one worker process each, by dask-jobqueue."""
+
+    type: Literal["slurm", "htcondor", "pbs", "lsf", "sge"]
+    """The batch system."""
+    workers: Annotated[int, Field(ge=1, le=100_000)] = 8
+    """How many jobs at a time, and so how many trials."""
+    adapt: Annotated[tuple[Count, Annotated[int, Field(ge=1, le=100_000)]], Field(strict=False)] | Missing = None
+    """Instead of 'workers', the fewest and the most: jobs are asked for as there is work, and ended when idle."""
+    queue: Word | Missing = None
+    """Queue or partition. HTCondor has none."""
+    account: Word | Missing = None
+    """Account or project that the time is charged to."""
+    walltime: Annotated[str, Field(pattern=r"^\d{1,3}:[0-5]\d:[0-5]\d$", examples=["02:00:00"])] = "02:00:00"
+    """Longest time of a job, hours:minutes:seconds. Trials that it cuts off go on in the next job."""
+    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?(MB|GB|TB)$", examples=["4 GB"])] = "4 GB"
+    """Memory of a job."""
+    gpus: Annotated[int, Field(ge=0, le=1)] = 0
+    """1: each job asks for a GPU (Slurm, HTCondor; for others give the directive)."""
+    interface: Word | Missing = None
+    """Network interface by which jobs reach this machine, such as ib0. Default: the one with its name."""
+    encrypted: bool = True
+    """Whether what goes over the network is encrypted, with certificates made for this run, in its folder: that must be
+    on a disk which the jobs see. false: anyone on this network could run code as you."""
+    directives: Lines = ()
+    """Further lines for the batch system, such as '--constraint=avx2'; for HTCondor 'key = value'."""
+    prologue: Lines = ()
+    """Shell lines before the worker starts, such as 'module load cuda'."""
+    python: Line | Missing = None
+    """Python interpreter of the jobs, with the same packages. Default: the one that runs this."""
+
+    @property
+    def executed(self) -> tuple[str, ...]:
+        """Keys by which the recipe makes others run something."""
+        return tuple(key for key in ("directives", "prologue", "python") if getattr(self, key))
+
+    @property
+    def walltime_s(self) -> int:
+        """The wall time in seconds."""
+        return sum(int(part) * unit for part, unit in zip(self.walltime.split(":"), SECONDS, strict=True))
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory of a job in MB (10^6 bytes)."""
+        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
+
+    def broken(self) -> Iterator[Broken]:
+        if self.adapt and self.adapt[0] > self.adapt[1]:
+            yield Broken("adapt", "The fewest jobs are more than the most.", "Write [fewest, most], such as [0, 20].")
+        if self.adapt and "workers" in self.model_fields_set:
+            yield Broken("workers", "'adapt' says already how many jobs there are.", "Leave one of the two out.")
+        if self.walltime_s < 600:
+            yield Broken("walltime", f"{self.walltime} is too short: a job imports for a minute before it works.",
+                         "Give ten minutes or more, as HH:MM:SS.")
+        if self.gpus and self.type not in ("slurm", "htcondor"):
+            yield Broken("gpus", f"How a GPU is asked for differs from one {self.type} to the next.",
+                         "Leave it out and give your site's line under 'directives'.")
+        if self.type == "htcondor" and self.queue:
+            yield Broken("queue", "HTCondor has no queues.", "Leave it out; requirements are 'directives'.")
+        if self.type == "htcondor" and any("=" not in line for line in self.directives):
+            yield Broken("directives", "Lines for HTCondor are 'key = value'.",
+                         "For example 'requirements = (OpSysMajorVer == 9)'.")
