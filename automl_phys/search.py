@@ -35,7 +35,7 @@ def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float 
     """
     show.stage("Search")
     proposer = Proposer(plan)
-    dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
+    dispatch = Dispatch(run_dir, executor, show, plan.devices, end)
     ahead = max(LOOKAHEAD, plan.workers)
     ended: dict[int, Trial] = {}
     asked, wanted = 0, plan.trials
@@ -67,8 +67,8 @@ def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float 
 
 def _job(plan: Plan, run_dir: RunDir, number: int, proposal: Proposal) -> Job:
     return Job(
-        number, proposal.family, proposal.params, proposal.seed, plan.threads, plan.devices[0],
-        plan.objective, plan.direction, plan.task, str(run_dir.path),
+        number, proposal.family, proposal.params, proposal.seed, plan.threads,
+        plan.device(proposal.family), plan.objective, plan.direction, plan.task, str(run_dir.path),
         folder=str(run_dir.trial(number).relative_to(run_dir.path)),
         folds=plan.folds, fold_seed=plan.seed, rungs=proposal.rungs)
 

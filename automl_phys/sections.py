@@ -491,6 +491,13 @@ class Search(Section):
     """How trials that fall behind are ended early."""
 
 
+UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+GpuId: TypeAlias = Annotated[str, Field(
+    pattern=rf"^((GPU|MIG)-{UUID}|MIG-GPU-{UUID}/[0-9]+/[0-9]+)$",
+    examples=["GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"])]
+"""A GPU or a slice of one by its UUID, of slices also as drivers before version 470 named them."""
+
+
 class Compute(Section):
     """Where and with what the trials run. Default: what the machine has."""
 
@@ -502,13 +509,25 @@ class Compute(Section):
     """Threads of one trial."""
     memory: Annotated[str, Field(pattern=r"^(auto|[0-9]+(\.[0-9]+)? ?(MB|GB|TB))$", examples=["8 GB", "auto"])] = "auto"
     """What all workers of a machine may take together: auto, or an amount such as 8 GB."""
-    gpus: Literal["auto", "none"] | Annotated[tuple[Annotated[int, Field(ge=0, le=1023)], ...],
+    gpus: Literal["auto", "none"] | Annotated[tuple[Annotated[int, Field(ge=0, le=1023)] | GpuId, ...],
                                               Field(strict=False, min_length=1)] = "auto"
-    """auto: all there are. none: the CPU only. Or a list of their numbers."""
+    """auto: all there are. none: the CPU only. Or a list of their numbers, as nvidia-smi shows them, or of UUIDs, which
+    begin with GPU- or, those of slices (MIG), with MIG-."""
     trials_per_gpu: Annotated[int, Field(ge=1, le=64)] = 1
-    """Trials that share one GPU at a time."""
+    """Trials that share one GPU, or one slice of it, at a time."""
     framework: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
     """What Keras runs on."""
+    precision: Literal["auto", "float32", "mixed"] = "auto"
+    """What networks are trained in; all predict in float32. mixed: layers that multiply matrices compute in bfloat16,
+    which GPUs of compute capability 8 and above do faster. auto: mixed for images on such GPUs, else float32."""
+
+    def broken(self) -> Iterator[Broken]:
+        """Devices that stand twice in the list."""
+        if isinstance(self.gpus, tuple):
+            twice = sorted({str(one) for one in self.gpus if self.gpus.count(one) > 1})
+            if twice:
+                yield Broken("gpus", f"'gpus' names {', '.join(twice)} twice.",
+                             "Name each once; 'trials_per_gpu' says how many trials share one.")
 
     @property
     def memory_mb(self) -> int | None:

@@ -149,10 +149,12 @@ class _Dask:
         """Give each free place whose process is up the next job."""
         for place in self._places:
             address = place.nanny.worker_address
-            if self._waiting and place.job is None and address != place.left and self._is_up(address):
-                place.job, place.attempt = self._waiting.popleft()
+            fitting = next((one for one in self._waiting if place.slot.takes(one[0])), None)
+            if fitting and place.job is None and address != place.left and self._is_up(address):
+                self._waiting.remove(fitting)
+                place.job, place.attempt = fitting
                 place.address = address
-                job = replace(place.job, device=place.slot.device)
+                job = place.job = place.slot.given(place.job)
                 place.future = self._client.submit(
                     _carry_out, self._trial, job, workers=[place.address], pure=False,
                     key=f"trial-{job.number}-{time.time_ns()}")
@@ -174,7 +176,7 @@ class _Dask:
             return None
         worker = f"{self._places.index(place)}"
         if future.status == "finished":
-            result: Result = replace(future.result(), worker=worker, device=place.slot.device)
+            result: Result = replace(future.result(), worker=worker, device=job.device)
             self._free(place)
             if result.memory_mb > RECYCLE_SHARE * place.slot.memory_mb:
                 self._replace_process(place)
@@ -182,12 +184,12 @@ class _Dask:
         error = future.exception() if future.status == "error" else None
         self._free(place)
         if error is not None and not _is_death(error):
-            return _failed(job, f"{type(error).__name__}: {error}", worker, place.slot.device)
+            return _failed(job, f"{type(error).__name__}: {error}", worker, job.device)
         if attempt < ATTEMPTS:
             self._waiting.appendleft((job, attempt + 1))
             return None
         return _failed(job, "the worker process died (killed, or out of memory: its limit is "
-                            f"{place.slot.memory_mb} MB), twice", worker, place.slot.device)
+                            f"{place.slot.memory_mb} MB), twice", worker, job.device)
 
     def _free(self, place: _Place) -> None:
         if place.future is not None:

@@ -17,12 +17,14 @@ def open_executor(
     slots: Sequence[Slot], run_dir: Path, trial: Callable[[Job, Callable[[Progress], None]], Result]
 ) -> Executor:
     """One place, whatever the slots; their environment is that of this process already, or too late to be set."""
-    return _Inline(trial)
+    return _Inline(slots, trial)
 
 
 class _Inline:
-    def __init__(self, trial: Callable[[Job, Callable[[Progress], None]], Result]) -> None:
-        self._trial = trial
+    def __init__(
+        self, slots: Sequence[Slot], trial: Callable[[Job, Callable[[Progress], None]], Result]
+    ) -> None:
+        self._slots, self._trial = slots, trial
         self._waiting: deque[Job] = deque()
 
     def submit(self, job: Job) -> None:
@@ -33,7 +35,9 @@ class _Inline:
         if not self._waiting:
             return ()
         events: list[Progress | Result] = []
-        events.append(self._trial(self._waiting.popleft(), events.append))
+        job = self._waiting.popleft()
+        slot = next(slot for slot in self._slots if slot.takes(job))
+        events.append(self._trial(slot.given(job), events.append))
         return events
 
     def cancel(self, number: int) -> None:
