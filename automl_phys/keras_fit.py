@@ -477,13 +477,25 @@ def _fit_keras(
 
 
 @cache
+def on_gpu() -> bool:
+    """Whether networks of this process are on a GPU."""
+    backend = load_keras().backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return bool(jax.default_backend() != "cpu")
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _slowed_by_xla() -> bool:
     """Whether this is TensorFlow on a CPU, where XLA makes convolutions three times as slow."""
-    if load_keras().backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.list_physical_devices("GPU")
+    return load_keras().backend.backend() == "tensorflow" and not on_gpu()
 
 
 def _pipeline(batch: Batch, size: int, seed: int) -> Any:

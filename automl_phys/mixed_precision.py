@@ -23,8 +23,8 @@ MULTIPLYING = ("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv1DTranspose", "C
 
 @contextmanager
 def training(*networks: Any) -> Iterator[None]:
-    """While the block lasts, layers of the networks compute in what the variable says, but for those that give a
-    network's outputs. Compiled functions of before and after are not to be mixed."""
+    """While the block lasts, layers of the networks compute in what the variable says, but for the
+    last before an output. Compiled functions of before and after are not to be mixed."""
     policy = os.environ.get(VARIABLE, "float32")
     changed = [] if policy == "float32" else [layer for network in networks for layer in _gaining(network)]
     before = [layer.dtype_policy for layer in changed]
@@ -40,13 +40,27 @@ def training(*networks: Any) -> Iterator[None]:
 
 
 def _gaining(network: Any) -> list[Any]:
-    last = {id(layer) for layer in _giving_outputs(network)}
+    last = {id(layer) for layer in _last(network)}
     return [layer for layer in network._flatten_layers(include_self=False)
-            if type(layer).__name__ in MULTIPLYING and type(layer).__module__.startswith("keras.")
-            and layer.compute_dtype == "float32" and id(layer) not in last]
+            if _multiplies(layer) and layer.compute_dtype == "float32" and id(layer) not in last]
 
 
-def _giving_outputs(network: Any) -> list[Any]:
-    """The layers that the outputs come from: rounded to three digits, probabilities would be no better."""
-    return [tensor._keras_history.operation for tensor in getattr(network, "outputs", None) or ()
-            if hasattr(tensor, "_keras_history")]
+def _multiplies(layer: Any) -> bool:
+    return type(layer).__name__ in MULTIPLYING and type(layer).__module__.startswith("keras.")
+
+
+def _last(network: Any) -> list[Any]:
+    """The layers that multiply matrices last on the way to an output: what they give is not to be rounded."""
+    found, seen, ways = [], set[int](), list(getattr(network, "outputs", None) or ())
+    while ways:
+        operation = ways.pop()._keras_history.operation
+        if id(operation) in seen:
+            continue
+        seen.add(id(operation))
+        if _multiplies(operation):
+            found.append(operation)
+        elif getattr(operation, "outputs", None) and hasattr(operation, "layers"):  # a network within
+            ways += operation.outputs
+        else:
+            ways += [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
+    return found

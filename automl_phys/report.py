@@ -142,7 +142,7 @@ def _ensemble(made: Ensemble) -> Table:
 
 
 def _trial_table(trials: Sequence[Trial], objective: str) -> Table:
-    on_gpus = any(kind_of(t.result.device or "cpu") == "gpu" for t in trials)  # one that was stopped had none to tell
+    on_gpus = any(kind_of(t.job.device) == "gpu" for t in trials)
     rows = tuple(
         (t.job.number, t.job.family, t.result.status.replace("_", " "), t.result.value, t.result.steps,
          readable.duration(t.result.seconds), t.result.worker, *((t.result.device,) if on_gpus else ()),

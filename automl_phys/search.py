@@ -86,6 +86,8 @@ def _finished(
     wished = [trial.result.status for trial in trials if trial.job.family not in _for_comparison(plan)]
     if wished and all(status == "failed" for status in wished):
         raise _failure(run_dir, trials, f"Nothing but the baseline, {plan.baseline}, succeeded")
+    if any(trial.job.device == "gpu" and trial.result.device == "cpu" for trial in trials):
+        show.say(f"Networks ran on the CPU: {plan.framework} sees no GPU. 'automl-phys doctor' says what to install.")
     stopped = sum(trial.result.status == "timed_out" for trial in trials)
     if stopped or len(trials) < wanted:
         show.say(f"The time limit ended the search: {len(trials) - stopped} of {wanted} trials were finished"

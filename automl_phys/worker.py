@@ -90,7 +90,7 @@ def run_trial(job: Job, report: Callable[[Progress], None]) -> Result:
         write_text(folder.traceback, traceback.format_exc())
     finally:
         _free_memory()
-    return Result(job.number, status, value, time.perf_counter() - began, message, str(os.getpid()), job.device,
+    return Result(job.number, status, value, time.perf_counter() - began, message, str(os.getpid()), _device(job),
                   steps or max(values, default=0), values, _memory_mb())
 
 
@@ -151,6 +151,13 @@ def _score(task: Task, job: Job, part: Any, predictions: Array, where: str) -> f
     if not np.isfinite(value):
         raise FloatingPointError(f"{job.objective} is {value}{where}")
     return value
+
+
+def _device(job: Job) -> str:
+    """Where the trial ran: on the CPU too where Keras found no GPU in spite of one, for want of CUDA's libraries."""
+    if "automl_phys.keras_fit" in sys.modules and not sys.modules["automl_phys.keras_fit"].on_gpu():
+        return "cpu"
+    return job.device
 
 
 def _one_line(error: Exception) -> str:

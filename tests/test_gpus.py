@@ -81,6 +81,18 @@ def test_a_result_tells_the_device_that_a_job_got(name, fakes, tmp_path):
     assert {result.number: result.device for result in results} == {0: "gpu:0", 1: "cpu"}
 
 
+def test_a_network_that_found_no_gpu_is_not_said_to_have_been_on_one(fakes, tmp_path):
+    from automl_phys import keras_fit
+
+    keras_fit.load_keras()
+    assert not keras_fit.on_gpu()
+    run = RunDir(tmp_path)
+    fakes.write_problem(run)
+    made = replace(job(0, "gpu:0"), family="line", params={"slope": 1.0}, task="fake", objective="mse",
+                   direction="minimize", run_dir=str(tmp_path))
+    assert worker.run_trial(made, lambda progress: None).device == "cpu"
+
+
 def told_by(run, trials):
     return {trial.job.number: json.loads((FitDir(run.path / trial.job.folder).model() / "told.json").read_text())
             for trial in trials}

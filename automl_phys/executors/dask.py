@@ -176,7 +176,7 @@ class _Dask:
             return None
         worker = f"{self._places.index(place)}"
         if future.status == "finished":
-            result: Result = replace(future.result(), worker=worker, device=job.device)
+            result: Result = replace(future.result(), worker=worker)
             self._free(place)
             if result.memory_mb > RECYCLE_SHARE * place.slot.memory_mb:
                 self._replace_process(place)
