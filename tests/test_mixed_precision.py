@@ -23,7 +23,7 @@ def halves(seed: int) -> Batch:
     rng = np.random.default_rng(seed)
     side = rng.integers(0, 2, ROWS)
     images = rng.normal(0, 1, (ROWS, 8, 8, 1))
-    images[np.arange(ROWS), :, :4, 0] += (0.5 - side)[:, None, None]
+    images[np.arange(ROWS), :, :4, 0] += (1 - 2 * side)[:, None, None]
     return Batch((images.astype(np.float32),), np.eye(2, dtype=np.float32)[side], np.ones(ROWS, np.float32))
 
 
