@@ -13,8 +13,8 @@ from automl_phys.doctor import Diagnosis, Section
 from automl_phys.readable import count, printable
 
 MARKS = {"ok": ("green", "✓"), "absent": ("dim", "–"), "note": ("yellow", "!"), "missing": ("bold red", "✗")}
-WIDEST = 34
-"""Columns of what is found; the UUID of a slice is longer, and is folded."""
+WIDEST = 44
+"""Columns for the name of a thing: the UUID of a slice fits in."""
 
 
 def diagnosis(found: Diagnosis) -> Iterator[RenderableType]:

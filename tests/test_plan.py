@@ -184,6 +184,12 @@ def test_nothing_is_put_on_a_gpu_that_cannot_use_one() -> None:
     assert set(agents.devices) == {"cpu"}
 
 
+def test_hosts_with_cores_for_one_trial_have_no_place_beside_the_gpu() -> None:
+    jobs = on(Machine(cores=2, memory_mb=16_000, gpus=("gpu:0",), hosts=5), "threads: 2")
+    assert jobs.devices == ("gpu:0",) * 5 and jobs.memory_mb_per_worker == 13_600
+    assert any("take turns" in reason for reason in jobs.reasons)
+
+
 def test_memory_is_shared_by_all_workers_of_a_host() -> None:
     several = on(replace(TWO_GPUS, hosts=3))
     assert several.workers == 3 * on(TWO_GPUS).workers

@@ -36,8 +36,8 @@ class _Inline:
             return ()
         events: list[Progress | Result] = []
         job = self._waiting.popleft()
-        slot = next(slot for slot in self._slots if slot.takes(job))
-        events.append(self._trial(slot.given(job), events.append))
+        slot = next((slot for slot in self._slots if slot.takes(job)), None)
+        events.append(self._trial(slot.given(job) if slot else job, events.append))
         return events
 
     def cancel(self, number: int) -> None:
