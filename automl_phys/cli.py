@@ -24,6 +24,7 @@ from automl_phys.errors import (
     EXIT_DONE,
     EXIT_EXPECTATION_MISSED,
     EXIT_INTERRUPTED,
+    EXIT_RUN_FAILED,
     AutomlPhysError,
     CallError,
     LintError,
@@ -326,6 +327,26 @@ def check(
         for line in updates:
             typer.echo(line)
     raise SystemExit(checks.exit_code)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell whether runs will work here, what sees the GPUs, and what to install; exit code 1 if something is needed."""
+    from automl_phys import doctor as stage
+    from automl_phys import rundir
+    from automl_phys.console import Terminal
+
+    with Terminal(quiet or as_json) as show:
+        show.stage("Looking")
+        found = stage.look()
+        if not as_json:
+            show.diagnosed(found)
+    if as_json:
+        typer.echo(rundir.as_json(found), nl=False)
+    raise SystemExit(EXIT_DONE if found.works else EXIT_RUN_FAILED)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 On a terminal the running stage is shown live. Where there is none, or ``NO_COLOR`` is set, plain lines are written: one
 for each stage, message and finished trial, without escape codes. What tables and plots look like is the work of
-:mod:`terminal_tables`, :mod:`terminal_comparison`, :mod:`terminal_plots` and :mod:`terminal_search`.
+:mod:`terminal_tables`, :mod:`terminal_comparison`, :mod:`terminal_doctor`, :mod:`terminal_plots` and
+:mod:`terminal_search`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl_phys import exhibits, terminal_comparison, terminal_tables
+from automl_phys import exhibits, terminal_comparison, terminal_doctor, terminal_tables
 from automl_phys.comparison import Comparison
 from automl_phys.contracts import Plan
+from automl_phys.doctor import Diagnosis
 from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.readable import duration, printable
 from automl_phys.rundir import RunDir, read_json
@@ -135,6 +137,12 @@ class Terminal:
         """What ``automl-phys compare`` shows."""
         self._end_stage(completed=True)
         self._show(terminal_comparison.comparison(found, page))
+
+    def diagnosed(self, found: Diagnosis) -> None:
+        """What ``automl-phys doctor`` shows."""
+        self._end_stage(completed=True)
+        for part in terminal_doctor.diagnosis(found):
+            self._results.print(part)
 
     def error(self, text: str) -> None:
         """An error's text as it is, the first line marked."""

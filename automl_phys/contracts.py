@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Outcome, Table
 from automl_phys.sites import Site
-from automl_phys.trials import Ensemble, Job, Notice, Progress, Result, Slot, Trial, Watch
+from automl_phys.trials import DeviceKind, Ensemble, Job, Notice, Progress, Result, Slot, Trial, Watch
 from automl_phys.values import Direction, Params, Part, Value
 
 if TYPE_CHECKING:
@@ -64,18 +64,40 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """A GPU, or a slice of one (MIG), as its driver tells of it.
+
+    ``number`` is nvidia-smi's, of a slice that of its GPU, whose UUID is ``of`` then and whose ``profile`` is such as
+    ``1g.5gb``; both are empty for a whole GPU. Memory in MB (2^20 bytes); ``capability`` is such as ``8.0``, empty
+    where the driver does not tell.
+    """
+
+    number: int
+    uuid: str
+    model: str
+    memory_mb: int
+    driver: str = ""
+    capability: str = ""
+    of: str = ""
+    profile: str = ""
+
+
+@dataclass(frozen=True)
 class Machine:
-    """Where trials run: one host, or ``hosts`` alike. ``gpus`` are device names of one host; memory in MB."""
+    """Where trials run: one host, or ``hosts`` alike. ``gpus`` are device names of one host, ``cards`` what is known of
+    these, in the same order, or nothing; memory in MB."""
 
     cores: int
     memory_mb: int
     gpus: tuple[str, ...] = ()
     hosts: int = 1
+    cards: tuple[Gpu, ...] = ()
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A family that will be tried, and why; memory of one fit in MB, and what a trial costs beside those of others."""
+    """A family that will be tried, and why; memory of one fit in MB, and what a trial costs beside those of others.
+    ``device`` is the kind of device that its trials need."""
 
     family: str
     reason: str
@@ -83,11 +105,16 @@ class Chosen:
     space: Mapping[str, Range]
     defaults: tuple[Params, ...]
     cost: float = 1.0
+    device: DeviceKind = "cpu"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides a run, made by a pure function of recipe, facts and machine."""
+    """Everything that decides a run, made by a pure function of recipe, facts and machine.
+
+    ``devices`` has the device of each worker. ``precision`` is what networks are trained in, ``float32`` or
+    ``mixed_bfloat16``; they predict in float32.
+    """
 
     name: str
     task: str
@@ -117,6 +144,11 @@ class Plan:
     reasons: tuple[str, ...]
     minutes_per_trial: float | None = None
     site: Site | None = None
+    precision: str = "float32"
+
+    def device(self, family: str) -> DeviceKind:
+        """The kind of device that trials of a family of the plan need."""
+        return next(chosen.device for chosen in self.families if chosen.family == family)
 
 
 # ---------------------------------------------------------------- a trial: out, and back
@@ -388,6 +420,13 @@ class Costed(Protocol):
 
 
 @runtime_checkable
+class Placed(Protocol):
+    """A family of which :func:`device_of` would not tell rightly where its trials run."""
+
+    DEVICE: DeviceKind
+
+
+@runtime_checkable
 class Refusing(Protocol):
     """A family that can tell beforehand that a fit would come to nothing, whatever is chosen from the space."""
 
@@ -648,6 +687,15 @@ COLUMNS = ("table", "images", "text")
 def only_kind(facts: Facts, *kinds: str) -> str | None:
     """For a family that takes some kinds of problem: why it cannot take this one, None when it can."""
     return None if facts.kind in kinds else f"takes {' or '.join(kinds)}, not {facts.kind}"
+
+
+def device_of(family: Searched) -> DeviceKind:
+    """The kind of device that a family's trials run on where there is one: networks of Keras on a GPU, all else on the
+    CPU, unless the family says otherwise. It follows from the family alone, so that numbers do not depend on which
+    slot was free."""
+    if isinstance(family, Placed):
+        return family.DEVICE
+    return "gpu" if "keras" in family.NEEDS else "cpu"
 
 
 def direction_of(objectives: Mapping[str, Direction], name: str) -> Direction:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from automl_phys import machine
+from automl_phys import gpus, machine
 from automl_phys.rundir import FitDir, RunDir
 from automl_phys.trials import Job, Progress, Result
 from automl_phys.values import to_json
@@ -109,10 +109,10 @@ def greet(greeting: Greeting) -> Answer:
     device = "cpu"
     if greeting.gpu:
         here = os.environ.get("CUDA_VISIBLE_DEVICES")
-        found = machine.visible(machine.gpu_models(), here)
+        found = gpus.visible(gpus.installed(), here)
         if not found:
             return Answer(host, "it has no GPU, and the plan counts on one")
-        device = found[0]
+        device = next(iter(found))
         wanted["CUDA_VISIBLE_DEVICES"] = device.rpartition(":")[2]
     if any(name in sys.modules for name in HEAVY) and any(os.environ.get(k) != v for k, v in wanted.items()):
         return Answer(host, stale=True)

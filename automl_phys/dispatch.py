@@ -13,8 +13,8 @@ import shutil
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -22,7 +22,7 @@ from types import FrameType
 from automl_phys.contracts import Executor, Show
 from automl_phys.errors import CallError
 from automl_phys.rundir import FitDir, RunDir, disk_error, read_json, write_json
-from automl_phys.trials import Job, Notice, Progress, Result, Trial
+from automl_phys.trials import DeviceKind, Job, Notice, Progress, Result, Trial, kind_of, kinds_by_device
 
 GRACE_S = 5.0
 """How long after the hard stop a trial may take to notice it."""
@@ -56,14 +56,21 @@ def interruptible() -> Iterator[None]:
 class Dispatch:
     """Holds back what the executor has no slot for, so that a job's clock starts when the job does.
 
-    ``end`` is the hard stop on the clock of ``time.monotonic``, None for none; ``limit_s`` what one job may take.
+    ``devices`` are those of the executor's slots. A job waits for a slot of its kind, and does not keep those of the
+    other kind waiting. ``end`` is the hard stop on the clock of ``time.monotonic``, None for none; ``limit_s`` what one
+    job may take.
     """
 
-    def __init__(self, run: RunDir, executor: Executor, show: Show, slots: int, end: float | None,
-                 limit_s: float | None = None) -> None:
-        self._run, self._executor, self._show, self._slots, self._end = run, executor, show, slots, end
+    def __init__(
+        self, run: RunDir, executor: Executor, show: Show, devices: Sequence[str], end: float | None,
+        limit_s: float | None = None,
+    ) -> None:
+        self._run, self._executor, self._show, self._end = run, executor, show, end
         self._limit_s = float("inf") if limit_s is None else limit_s
-        self._waiting: deque[Job] = deque()
+        self._slots = Counter(map(kind_of, devices))
+        self._slots_for: dict[DeviceKind, DeviceKind] = {
+            job: slot for slot, jobs in kinds_by_device(devices).items() for job in jobs}
+        self._waiting: list[Job] = []
         self._running: dict[int, Job] = {}
         self._sent: dict[int, float] = {}
 
@@ -97,8 +104,7 @@ class Dispatch:
             raise KeyboardInterrupt
         if self.time_left_s() <= 0:
             self._waiting.clear()
-        while self._waiting and len(self._running) < self._slots:
-            self._send(self._waiting.popleft())
+        self._send_what_has_a_slot()
         ended = []
         for event in self._executor.poll(POLL_S) if self._running else ():
             if isinstance(event, Notice):
@@ -110,6 +116,19 @@ class Dispatch:
         if self.time_left_s() < -GRACE_S:
             ended += [self._stop(job) for job in list(self._running.values())]
         return ended
+
+    def _send_what_has_a_slot(self) -> None:
+        """Of each kind in the order in which they were added."""
+        free = self._slots - Counter(self._slot_kind(job) for job in self._running.values())
+        for job in list(self._waiting) if free else ():
+            kind = self._slot_kind(job)
+            if free[kind] > 0:
+                free[kind] -= 1
+                self._waiting.remove(job)
+                self._send(job)
+
+    def _slot_kind(self, job: Job) -> DeviceKind:
+        return self._slots_for[kind_of(job.device)]
 
     def _send(self, job: Job) -> None:
         folder = FitDir(self._run.path / job.folder)

@@ -25,7 +25,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from automl_phys import blocks
+from automl_phys import blocks, mixed_precision
 from automl_phys.values import Array
 
 T = TypeVar("T")
@@ -175,6 +175,7 @@ def load_keras() -> Any:
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # it warns that functions are traced again, as those of new networks are
+        tf.config.experimental.enable_tensor_float_32_execution(False)
 
     if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
         sys.modules["tensorflow"] = None  # type: ignore[assignment]  # the way to make an import fail
@@ -215,10 +216,10 @@ def fit(
     steps = rows.blocks * math.ceil(rows.rows / training.batch_size)
     optimizer = _optimizer(network, training, steps)
     curve = _Curve(training.patience, training.stop_after, follow, between)
-    if keras.backend.backend() == "jax":
-        best = _fit_scan(network, optimizer, head, rows, valid, training, seed, curve)
-    else:
-        best = _fit_keras(network, optimizer, head, rows, valid, training, seed, curve)
+    # What judges between epochs may keep what it compiled; that must be what the network is afterwards.
+    with mixed_precision.training(*([] if between else [network])):
+        train_it = _fit_scan if keras.backend.backend() == "jax" else _fit_keras
+        best = train_it(network, optimizer, head, rows, valid, training, seed, curve)
     network.set_weights(best)
     return Course(curve.best_epoch, tuple(curve.history))
 
@@ -476,13 +477,25 @@ def _fit_keras(
 
 
 @cache
+def on_gpu() -> bool:
+    """Whether networks of this process are on a GPU."""
+    backend = load_keras().backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return bool(jax.default_backend() != "cpu")
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _slowed_by_xla() -> bool:
     """Whether this is TensorFlow on a CPU, where XLA makes convolutions three times as slow."""
-    if load_keras().backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.list_physical_devices("GPU")
+    return load_keras().backend.backend() == "tensorflow" and not on_gpu()
 
 
 def _pipeline(batch: Batch, size: int, seed: int) -> Any:

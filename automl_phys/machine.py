@@ -2,7 +2,7 @@
 
 Takes nothing, gives :class:`automl_phys.contracts.Machine` and a description for ``environment.json``. What counts are
 the limits that a batch system or a container sets (affinity, cgroups of either version, CUDA_VISIBLE_DEVICES), not what
-the box holds. Imports no heavy library: GPUs are asked of ``nvidia-smi``.
+the box holds. Imports no heavy library. GPUs are :mod:`automl_phys.gpus`'s.
 """
 
 from __future__ import annotations
@@ -11,24 +11,22 @@ import hashlib
 import os
 import platform
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from automl_phys import gpus
 from automl_phys.contracts import Machine
+from automl_phys.programs import said_by
 
 MB = 1 << 20
-
-PATIENCE_S = 20
-"""How long another program may take to answer; a GPU driver that sleeps takes some seconds to wake."""
 
 
 def look() -> Machine:
     """What trials may use here. A GPU is called ``gpu:0``, with the number or UUID that CUDA_VISIBLE_DEVICES takes."""
-    return Machine(cores(), memory_mb(), visible(gpu_models(), os.environ.get("CUDA_VISIBLE_DEVICES")))
+    seen = gpus.visible(gpus.installed(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return Machine(cores(), memory_mb(), tuple(seen), cards=tuple(seen.values()))
 
 
 def describe() -> dict[str, Any]:
@@ -38,7 +36,7 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": cores(),
         "memory_mb": memory_mb(),
-        "gpus": list(gpu_models()),
+        "gpus": [gpus.described(gpu) for gpu in gpus.installed()],
         "python": platform.python_version(),
         "packages": packages(),
         "commit": _commit(),
@@ -62,28 +60,6 @@ def memory_mb(root: Path = Path("/")) -> int:
     for group in _cgroups("memory", root):
         limits += _numbers(group / "memory.max") + _numbers(group / "memory.limit_in_bytes")
     return min(limits) // MB
-
-
-def gpu_models() -> tuple[str, ...]:
-    """Model names of the NVIDIA GPUs in the machine, in the order of their numbers; none without a driver."""
-    answer = _ask(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"])
-    return tuple(line.strip() for line in answer.splitlines() if line.strip())
-
-
-def visible(models: Sequence[str], asked: str | None) -> tuple[str, ...]:
-    """The GPUs that CUDA_VISIBLE_DEVICES (``asked``) leaves of those installed, all when it is not set.
-
-    As CUDA reads it: numbers or UUIDs, up to the first that is not valid.
-    """
-    if asked is None:
-        return tuple(f"gpu:{i}" for i in range(len(models)))
-    names = []
-    for word in (w.strip() for w in asked.split(",")):
-        is_number = word.isdigit() and int(word) < len(models)
-        if not models or not (is_number or word.startswith(("GPU-", "MIG-"))):
-            break
-        names.append(f"gpu:{word}")
-    return tuple(names)
 
 
 def cache_folder() -> Path:
@@ -151,18 +127,5 @@ def _commit() -> str | None:
     checkout = Path(__file__).parent.parent
     if not (checkout / ".git").exists():
         return None
-    answer = _ask(["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"])
+    answer = said_by(["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"])
     return answer.strip() or None
-
-
-def _ask(command: list[str]) -> str:
-    """What a program writes; empty when it is not there, fails or takes too long."""
-    program = shutil.which(command[0])
-    if program is None:
-        return ""
-    try:
-        answer = subprocess.run(  # noqa: S603 - the commands are the two written in this module
-            [program, *command[1:]], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout if answer.returncode == 0 else ""

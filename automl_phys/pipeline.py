@@ -25,7 +25,7 @@ from automl_phys.dispatch import interruptible
 from automl_phys.errors import CallError, Mistake
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
-from automl_phys.trials import Job, Progress, Result, Slot
+from automl_phys.trials import Job, Progress, Result, Slot, kind_of, kinds_by_device
 
 if TYPE_CHECKING:
     from automl_phys.comparison import Comparison
@@ -67,7 +67,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     run_dir = _last_run(wanted, out) if resume else _new_run(wanted, make_plan(wanted, facts), out)
     decided = rundir.read_json(run_dir.plan, Plan)
     show.begin(decided, run_dir.path)
-    os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
+    os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework, decided.precision))
     prepare.run(wanted, decided, run_dir, show, known)
     if not run_dir.ensemble.exists():
         _import_ahead(decided)
@@ -179,9 +179,10 @@ def _open_executor(
 ) -> Executor:
     from automl_phys import worker
 
+    kinds = kinds_by_device(decided.devices)
     slots = tuple(
         Slot(device, decided.threads, decided.memory_mb_per_worker,
-             worker.environment(decided.threads, device, decided.framework))
+             worker.environment(decided.threads, device, decided.framework, decided.precision), kinds[kind_of(device)])
         for device in decided.devices)
     return registry.load("executors", decided.executor).open_executor(
         slots, run_dir.path, trial, decided.site)

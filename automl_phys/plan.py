@@ -7,11 +7,23 @@ be tested with made-up machines. How data are looked at is the task's work, what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from automl_phys import kinds, readable, registry, space
-from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Refusing, Task, direction_of
+from automl_phys import kinds, placement, readable, registry, space
+from automl_phys.contracts import (
+    Chosen,
+    Costed,
+    Deciding,
+    Facts,
+    Machine,
+    Plan,
+    Refusing,
+    Task,
+    device_of,
+    direction_of,
+)
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.sites import Batch, Site
 from automl_phys.values import Direction
@@ -57,10 +69,14 @@ def make(
     objective, direction = _objective(recipe, task, facts, reasons)
     memory = recipe.compute.memory_mb or int(machine.memory_mb * MEMORY_SHARE)
     families, skipped = _families(recipe, task, facts, memory, available)
-    devices, gpu = _devices(recipe, machine, reasons)
-    framework = _framework(recipe, task, facts, gpu, reasons)
-    threads = _threads(recipe, task, facts, machine, gpu, reasons)
-    workers = _workers(recipe, machine, devices, threads, memory, families, reasons)
+    gpus = placement.gpus(recipe.compute, machine, families, reasons)
+    if not gpus:
+        families = tuple(replace(chosen, device="cpu") for chosen in families)
+    framework = _framework(recipe, task, facts, bool(gpus), reasons)
+    precision = placement.precision(recipe.compute, recipe.task, facts, machine, gpus, reasons)
+    threads = _threads(recipe, task, facts, machine, bool(gpus), reasons)
+    devices = placement.devices(recipe.compute, recipe.search.trials, machine, gpus, threads, memory, families, reasons)
+    workers = len(devices)
     folds = facts.sizes.get("folds", 0)
     replicas = _replicas(recipe, task, facts, reasons)
     refit, bagging = (False, 1) if task.REPLICAS else _refits(recipe, facts, folds, reasons)
@@ -73,9 +89,9 @@ def make(
         ensemble=1 if task.REPLICAS else recipe.model.ensemble, folds=folds, refit=refit, bagging=bagging,
         replicas=replicas,
         executor=recipe.compute.executor, workers=workers, threads=threads,
-        devices=tuple(devices[i % len(devices)] for i in range(workers)),
+        devices=devices,
         memory_mb_per_worker=memory // max(1, workers // machine.hosts),
-        framework=framework, seed=recipe.seed, reasons=tuple(reasons),
+        framework=framework, seed=recipe.seed, reasons=tuple(reasons), precision=precision,
         minutes_per_trial=recipe.search.minutes_per_trial, site=site,
     )
 
@@ -146,35 +162,13 @@ def _families(
             if name == task.BASELINE and baseline_only:
                 ranges, defaults = space.pin(ranges, defaults[0]), defaults[:1]
             cost = round(family.cost(facts), 3) if isinstance(family, Costed) else 1.0
-            chosen.append(Chosen(name, reason, need, ranges, defaults, cost))
+            chosen.append(Chosen(name, reason, need, ranges, defaults, cost, device_of(family)))
     if not any(c.family != task.BASELINE or not baseline_only for c in chosen):
         why = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise RecipeError(Mistake(
             "no-family", f"No family can take this problem: {why}.",
             "Name other families under model.families, or install what is missing.", ("model", "families")))
     return tuple(chosen), skipped
-
-
-def _devices(recipe: Recipe, machine: Machine, reasons: list[str]) -> tuple[tuple[str, ...], bool]:
-    """Device of each slot on one host, and whether these are GPUs."""
-    wanted = recipe.compute.gpus
-    if wanted == "none" or not machine.gpus:
-        if isinstance(wanted, tuple):
-            raise RecipeError(Mistake("no-such-gpu", "GPUs are asked for, and this machine has none.",
-                                      "Use 'gpus: auto' to take what there is.", ("compute", "gpus")))
-        return ("cpu",), False
-    if isinstance(wanted, tuple):
-        absent = [i for i in wanted if i >= len(machine.gpus)]
-        if absent:
-            raise RecipeError(Mistake(
-                "no-such-gpu", f"There is no GPU {', '.join(map(str, absent))}: this machine has {len(machine.gpus)}.",
-                f"Number them 0 to {len(machine.gpus) - 1}.", ("compute", "gpus")))
-        gpus = tuple(machine.gpus[i] for i in wanted)
-    else:
-        gpus = machine.gpus
-    each = recipe.compute.trials_per_gpu
-    reasons.append(f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}, {each} trial{'s' * (each > 1)} on each at a time.")
-    return tuple(gpu for gpu in gpus for _ in range(each)), True
 
 
 def _framework(recipe: Recipe, task: Task, facts: Facts, gpu: bool, reasons: list[str]) -> str:
@@ -188,7 +182,7 @@ def _framework(recipe: Recipe, task: Task, facts: Facts, gpu: bool, reasons: lis
     if recipe.compute.framework != "auto":
         return recipe.compute.framework
     if gpu:
-        reasons.append("Keras runs on TensorFlow, whose GPU build comes with the package.")
+        reasons.append("Keras runs on TensorFlow, which suits a GPU.")
         return "tensorflow"
     if facts.kind in ("table", "points", "text", "series"):
         reasons.append("Keras runs on JAX, two to four times as fast as TensorFlow for networks of this size on a CPU.")
@@ -219,31 +213,6 @@ def _threads(recipe: Recipe, task: Task, facts: Facts, machine: Machine, gpu: bo
     threads = min(machine.cores, MOST_THREADS)
     reasons.append(f"{threads} threads per trial: {cells:.1e} numbers to train on keep them busy.")
     return threads
-
-
-def _workers(
-    recipe: Recipe, machine: Machine, devices: tuple[str, ...], threads: int, memory_mb: int,
-    families: tuple[Chosen, ...], reasons: list[str],
-) -> int:
-    if recipe.compute.executor == "inline":
-        reasons.append("One worker, in this process: executor 'inline' is for debugging.")
-        return 1
-    if recipe.compute.workers != "auto":
-        return recipe.compute.workers
-    slots = len(devices) if devices[0] != "cpu" else max(1, machine.cores // threads)
-    largest = max(families, key=lambda c: c.memory_mb)
-    fitting = max(1, memory_mb // largest.memory_mb)
-    per_host = min(slots, fitting)
-    if fitting < slots:
-        reasons.append(f"{per_host} of {slots} slots are used: family {largest.family} needs about "
-                       f"{largest.memory_mb} MB and {memory_mb} MB may be used.")
-    workers = min(per_host * machine.hosts, recipe.search.trials)
-    if recipe.compute.scheduler or recipe.compute.cluster:  # which said how many
-        return workers
-    where = f" on {machine.hosts} hosts" if machine.hosts > 1 else ""
-    reasons.append(f"{workers} worker{'s' * (workers > 1)}{where} with {threads} thread{'s' * (threads > 1)} each "
-                   f"for {machine.cores} cores{' a host' if machine.hosts > 1 else ''}.")
-    return workers
 
 
 def _refits(recipe: Recipe, facts: Facts, folds: int, reasons: list[str]) -> tuple[bool, int]:

@@ -7,7 +7,8 @@ layout, are left to whoever shows it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from math import floor, inf, isfinite, isnan, log10
 
 from automl_phys import kinds, measures
@@ -193,6 +194,7 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
     minutes = "no limit in time" if plan.minutes is None else f"at most {plan.minutes:g} min"
     if plan.search_minutes is not None:
         minutes += f" ({plan.search_minutes:g} min for the search)"
+    of_precision = "" if plan.precision == "float32" else f", trained in {plan.precision}"
     return (
         ("Task", plan.task),
         ("Objective", f"{metric(plan.objective)} ({plan.objective}), {plan.direction}"),
@@ -203,10 +205,16 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("Winners", _again(plan)),
         ("Workers", f"{count(plan.workers, 'worker')} ({plan.executor}), {count(plan.threads, 'thread')} each, "
                     f"{memory(plan.memory_mb_per_worker)} each"),
-        ("Devices", ", ".join(plan.devices)),
-        (f"{kinds.of(plan.facts.kind).networks} on", plan.framework),
+        ("Devices", devices(plan.devices)),
+        (f"{kinds.of(plan.facts.kind).networks} on", plan.framework + of_precision),
         ("Seed", str(plan.seed)),
     )
+
+
+def devices(names: Sequence[str]) -> str:
+    """``gpu:0, gpu:1, 6 × cpu``: devices of workers, each with how many workers are on it if several are."""
+    counted = Counter(names)
+    return ", ".join(name if number == 1 else f"{number} × {name}" for name, number in counted.items())
 
 
 def printable(text: str) -> str:

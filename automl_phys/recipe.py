@@ -17,13 +17,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from automl_phys import archives, measures, recipe_paths, recipe_text, registry, space, wording, yaml_source
+from automl_phys.compute_sections import Compute
 from automl_phys.contracts import Facts, Task, direction_of
 from automl_phys.errors import ArchiveError, AutomlPhysError, Key, Mistake, Place, RecipeError
 from automl_phys.expect_sections import Expected
 from automl_phys.recipe_text import Written
 from automl_phys.registry import did_you_mean
 from automl_phys.section import Section
-from automl_phys.sections import Choices, Common, Compute, Interval, Model, Report, Search, common_sections
+from automl_phys.sections import Choices, Common, Interval, Model, Report, Search, common_sections
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -187,7 +187,7 @@ def _refitted(
     end: float | None, notes: list[str],
 ) -> dict[int, tuple[str, ...]]:
     """By trial, the saved models of the members whose jobs were all done, heaviest first while there is time."""
-    dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
+    dispatch = Dispatch(run_dir, executor, show, plan.devices, end)
     jobs: dict[int, list[Job]] = {}
     planned_s = 0.0
     for index, member in enumerate(members):
@@ -217,7 +217,7 @@ def _carried_out(
     plan: Plan, run_dir: RunDir, jobs: Sequence[Job], executor: Executor, show: Show, end: float | None, what: str
 ) -> dict[int, Trial]:
     """The trials of jobs by number, those on record not done again; without the jobs that there was no time for."""
-    dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
+    dispatch = Dispatch(run_dir, executor, show, plan.devices, end)
     ended: dict[int, Trial] = {}
     for job in jobs:
         before = dispatch.recorded(job)
@@ -255,5 +255,5 @@ def _again(
     steps: int = 0, folds: int = 0, fold: int | None = None,
 ) -> Job:
     return Job(number, member.family, member.params, fit_seed(plan.seed, member.trial, variant), plan.threads,
-               plan.devices[0], plan.objective, plan.direction, plan.task, str(run_dir.path),
+               plan.device(member.family), plan.objective, plan.direction, plan.task, str(run_dir.path),
                folder=str(folder.relative_to(run_dir.path)), folds=folds, fold=fold, fold_seed=plan.seed, steps=steps)

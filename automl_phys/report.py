@@ -23,7 +23,7 @@ from automl_phys.contracts import Plan, Show
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Table
 from automl_phys.rundir import RunDir
 from automl_phys.search_figures import read_trials
-from automl_phys.trials import Ensemble, Result, Trial
+from automl_phys.trials import Ensemble, Result, Trial, kind_of
 
 SUFFIXES = {"html": "html", "markdown": "md"}
 CARDS = 6
@@ -142,12 +142,14 @@ def _ensemble(made: Ensemble) -> Table:
 
 
 def _trial_table(trials: Sequence[Trial], objective: str) -> Table:
+    on_gpus = any(kind_of(t.job.device) == "gpu" for t in trials)
     rows = tuple(
         (t.job.number, t.job.family, t.result.status.replace("_", " "), t.result.value, t.result.steps,
-         readable.duration(t.result.seconds), t.result.worker, readable.settings(t.job.params) + _reason(t.result))
+         readable.duration(t.result.seconds), t.result.worker, *((t.result.device,) if on_gpus else ()),
+         readable.settings(t.job.params) + _reason(t.result))
         for t in trials)
     head = ("trial", "family", "status", f"{readable.metric(objective)} (validation)", "steps", "time", "worker",
-            "settings, and why it failed")
+            *(("device",) if on_gpus else ()), "settings, and why it failed")
     return Table("Trials", head, rows)
 
 

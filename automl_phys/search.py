@@ -36,7 +36,7 @@ def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float 
     show.stage("Search")
     proposer = Proposer(plan)
     limit_s = None if plan.minutes_per_trial is None else 60 * plan.minutes_per_trial
-    dispatch = Dispatch(run_dir, executor, show, plan.workers, end, limit_s)
+    dispatch = Dispatch(run_dir, executor, show, plan.devices, end, limit_s)
     ahead = max(LOOKAHEAD, plan.workers)
     ended: dict[int, Trial] = {}
     asked, wanted = 0, plan.trials
@@ -68,8 +68,8 @@ def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float 
 
 def _job(plan: Plan, run_dir: RunDir, number: int, proposal: Proposal) -> Job:
     return Job(
-        number, proposal.family, proposal.params, proposal.seed, plan.threads, plan.devices[0],
-        plan.objective, plan.direction, plan.task, str(run_dir.path),
+        number, proposal.family, proposal.params, proposal.seed, plan.threads,
+        plan.device(proposal.family), plan.objective, plan.direction, plan.task, str(run_dir.path),
         folder=str(run_dir.trial(number).relative_to(run_dir.path)),
         folds=plan.folds, fold_seed=plan.seed, rungs=proposal.rungs)
 
@@ -87,6 +87,8 @@ def _finished(
     wished = [trial.result.status for trial in trials if trial.job.family not in _for_comparison(plan)]
     if wished and all(status == "failed" for status in wished):
         raise _failure(run_dir, trials, f"Nothing but the baseline, {plan.baseline}, succeeded")
+    if any(trial.job.device == "gpu" and trial.result.device == "cpu" for trial in trials):
+        show.say(f"Networks ran on the CPU: {plan.framework} sees no GPU. 'automl-phys doctor' says what to install.")
     stopped = sum(trial.result.status == "timed_out" for trial in trials)
     if stopped or len(trials) < wanted:
         show.say(f"The time limit ended the search: {len(trials) - stopped} of {wanted} trials were finished"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, SkipValidation, create_model
 
 from automl_phys import registry
-from automl_phys.cluster_sections import MEGABYTES, Cluster
+from automl_phys.compute_sections import Compute
 from automl_phys.expect_sections import Expected
 from automl_phys.section import (
     Broken,
@@ -28,10 +28,7 @@ from automl_phys.section import (
     Section,
     Side,
     Slug,
-    Threads,
 )
-
-Address: TypeAlias = Annotated[str, Field(pattern=r"^(tcp|tls|ws|wss)://\S+$", examples=["tcp://node1:8786"])]
 
 
 class ByColumn(Section):
@@ -494,48 +491,6 @@ class Search(Section):
     """How long one trial may take; one that hangs is ended then. Default: no limit."""
 
 
-class Compute(Section):
-    """Where and with what the trials run. Default: what the machine has."""
-
-    executor: Literal["dask", "inline"] = "dask"
-    """dask: worker processes. inline: one after the other in this process, for debugging."""
-    scheduler: Address | Missing = None
-    """Address of a Dask scheduler whose workers are used; needs --trust-cluster."""
-    cluster: Cluster | Missing = None
-    """Batch jobs whose workers are used."""
-    shared_disk: bool = True
-    """Whether workers elsewhere read the prepared problem from the run's folder, where they see it. false: it is sent
-    to each in any case."""
-    workers: Literal["auto"] | Threads = "auto"
-    """Trials at a time; the numbers don't depend on it."""
-    threads: Literal["auto"] | Threads = "auto"
-    """Threads of one trial."""
-    memory: Annotated[str, Field(pattern=r"^(auto|[0-9]+(\.[0-9]+)? ?(MB|GB|TB))$", examples=["8 GB", "auto"])] = "auto"
-    """What all workers of a machine may take together: auto, or an amount such as 8 GB."""
-    gpus: Literal["auto", "none"] | Annotated[tuple[Annotated[int, Field(ge=0, le=1023)], ...],
-                                              Field(strict=False, min_length=1)] = "auto"
-    """auto: all there are. none: the CPU only. Or a list of their numbers."""
-    trials_per_gpu: Annotated[int, Field(ge=1, le=64)] = 1
-    """Trials that share one GPU at a time."""
-    framework: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
-    """What Keras runs on."""
-
-    def broken(self) -> Iterator[Broken]:
-        if self.scheduler and self.cluster:
-            yield Broken("scheduler", "Workers are either those of a scheduler or batch jobs.",
-                         "Leave 'scheduler' or 'cluster' out.")
-        for key in ("scheduler", "cluster"):
-            if self.executor == "inline" and getattr(self, key):
-                yield Broken(key, "Executor 'inline' runs in this process only.", "Leave 'executor' out.")
-        if self.cluster and self.workers != "auto":
-            yield Broken("workers", "How many batch jobs there are is said by cluster.workers.", "Say it there.")
-
-    @property
-    def memory_mb(self) -> int | None:
-        """The memory in MB (10^6 bytes); None for ``auto``."""
-        if self.memory == "auto":
-            return None
-        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
 
 
 class Report(Section):

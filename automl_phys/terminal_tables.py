@@ -48,9 +48,11 @@ def plan(decided: Plan) -> Iterator[RenderableType]:
         yield table(facts)
     if decided.facts.notes:
         yield _bullets(decided.facts.notes)
+    on_gpu = any(chosen.device == "gpu" for chosen in decided.families)
     yield table(exhibits.Table(
-        "Families", ("family", "memory of a fit", "why"),
-        tuple((chosen.family, memory(chosen.memory_mb), chosen.reason) for chosen in decided.families)))
+        "Families", ("family", "memory of a fit", *(("on",) if on_gpu else ()), "why"),
+        tuple((chosen.family, memory(chosen.memory_mb), *((chosen.device.upper(),) if on_gpu else ()), chosen.reason)
+              for chosen in decided.families)))
     if decided.skipped:
         yield table(exhibits.Table("Left out", ("family", "why"), tuple(decided.skipped.items())))
     yield table(search_space(decided))

@@ -5,8 +5,8 @@ Frozen dataclasses that round-trip through JSON, and what a fit is followed and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from automl_phys.values import Direction, Params
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Status: TypeAlias = Literal["done", "pruned", "failed", "timed_out", "interrupted"]
 """``interrupted``: its place was to end, and it is to go on elsewhere; no trial on record has that."""
+DeviceKind: TypeAlias = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Job:
     when the trial is asked for, so that pruning cannot depend on which worker was faster. ``folds`` > 0 fits on each
     fold of the problem (``resamples(folds, fold_seed)``) instead of on its train part, or on ``fold`` alone when that
     is given. ``steps`` > 0 fits on train and valid together for so many steps, with nothing left to stop early by.
-    ``folder``, relative to the run, is where its files go.
+    ``folder``, relative to the run, is where its files go. ``device`` is the kind that it needs, ``cpu`` or ``gpu``,
+    which follows from its family; in a worker's process it is the device that it got, ``gpu:1``.
     """
 
     number: int
@@ -59,7 +61,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """How a trial ended. ``value`` is the objective at its best step; ``message`` is the reason when it failed."""
+    """How a trial ended. ``value`` is the objective at its best step; ``message`` is the reason when it failed.
+    ``device`` is where it ran: ``cpu``, ``gpu:1``, ``gpu:MIG-…``."""
 
     number: int
     status: Status
@@ -144,9 +147,31 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one trial at a time. ``environment`` holds the variables its process must start with."""
+    """A place for one trial at a time. ``environment`` holds the variables its process must start with. ``kinds`` are
+    the kinds of job that it takes; none: those of its own device."""
 
     device: str
     threads: int
     memory_mb: int
     environment: Mapping[str, str]
+    kinds: tuple[DeviceKind, ...] = ()
+
+    def takes(self, job: Job) -> bool:
+        """Whether a job may run here."""
+        return kind_of(job.device) in (self.kinds or (kind_of(self.device),))
+
+    def given(self, job: Job) -> Job:
+        """The job with the device that it gets here; one that needs no GPU computes on the CPU beside it."""
+        return replace(job, device="cpu" if kind_of(job.device) == "cpu" else self.device)
+
+
+def kind_of(device: str) -> DeviceKind:
+    """The kind of a device: ``gpu`` of ``gpu:1`` and of ``gpu`` itself."""
+    return "cpu" if device == "cpu" else "gpu"
+
+
+def kinds_by_device(devices: Sequence[str]) -> dict[DeviceKind, tuple[DeviceKind, ...]]:
+    """Of slots on these devices, which kinds of job those of each kind take. Where all are of one kind, they take all:
+    there is memory for one process only, say, and a tree may grow in one that has a GPU."""
+    kinds = {kind_of(device) for device in devices}
+    return {kind: (kind,) if len(kinds) > 1 else ("cpu", "gpu") for kind in sorted(kinds)}

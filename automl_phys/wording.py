@@ -51,7 +51,8 @@ def mistakes(
                 rules.append(Mistake("bad-section", text, remedy, (*at, *path, key) if key else (*at, *path)))
         elif one["type"] == "string_pattern_mismatch":
             text = f"'{dotted((*at, *path))}' cannot be {shown(_value(given, path))}."
-            found.setdefault(path, Mistake("bad-value", text, _node(schema, path)["description"], (*at, *path)))
+            remedy = _node(schema, path).get("description", "")  # one kind of several has none, and is told before
+            found.setdefault(path, Mistake("bad-value", text, remedy, (*at, *path)))
         else:
             expected = in_words(_node(schema, path), schema)
             found.setdefault(path, wrong_value(_value(given, path), expected, (*at, *path)))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import machine, pruning, registry, resampling
+from automl_phys import machine, mixed_precision, pruning, registry, resampling
 from automl_phys.contracts import Fitted, Task
 from automl_phys.rundir import FitDir, write_json, write_text
 from automl_phys.trials import Job, OutOfTime, Progress, Pruned, Result, Status
@@ -34,11 +34,12 @@ COMPILED_MB = 700
 LONGEST_MESSAGE = 300
 
 
-def environment(threads: int, device: str, framework: str) -> dict[str, str]:
+def environment(threads: int, device: str, framework: str, precision: str = "float32") -> dict[str, str]:
     """The variables that a process must be started with, so that a trial gets its threads and its device and no more.
 
-    ``device`` is ``cpu`` or a GPU's name, ``gpu:0``. Always the same names, so that one process's never leak into
-    another's.
+    ``device`` is ``cpu`` or a GPU's name, ``gpu:0``, ``gpu:GPU-…``, ``gpu:MIG-…``. Always the same names, so that one
+    process's never leak into another's. On a GPU memory is taken as it is needed, so that trials may share one; and
+    float32 is float32: what GPUs make of it to be quicker (TF32) has three digits, and no CPU would predict the same.
     """
     on_cpu = device == "cpu"
     xla = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" if threads == 1 else ""
@@ -63,6 +64,9 @@ def environment(threads: int, device: str, framework: str) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "NVIDIA_TF32_OVERRIDE": "0",
+        "JAX_DEFAULT_MATMUL_PRECISION": "default" if on_cpu else "float32",
+        mixed_precision.VARIABLE: precision,
     }
 
 
@@ -86,7 +90,7 @@ def run_trial(job: Job, report: Callable[[Progress], None]) -> Result:
         write_text(folder.traceback, traceback.format_exc())
     finally:
         _free_memory()
-    return Result(job.number, status, value, time.perf_counter() - began, message, str(os.getpid()), job.device,
+    return Result(job.number, status, value, time.perf_counter() - began, message, str(os.getpid()), _device(job),
                   steps or max(values, default=0), values, _memory_mb())
 
 
@@ -147,6 +151,13 @@ def _score(task: Task, job: Job, part: Any, predictions: Array, where: str) -> f
     if not np.isfinite(value):
         raise FloatingPointError(f"{job.objective} is {value}{where}")
     return value
+
+
+def _device(job: Job) -> str:
+    """Where the trial ran: on the CPU too where Keras found no GPU in spite of one, for want of CUDA's libraries."""
+    if "automl_phys.keras_fit" in sys.modules and not sys.modules["automl_phys.keras_fit"].on_gpu():
+        return "cpu"
+    return job.device
 
 
 def _one_line(error: Exception) -> str:

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parents[1] / "automl_phys"
 RIBS = ("sources", "tasks", "families", "executors", "checks", "formats")
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds", "sites"), 1),
-    **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "cluster_sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
+    **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "compute_sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
                      "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
-                     "packing", "expect_update", "locks", "data_files"), 2),
+                     "packing", "expect_update", "locks", "data_files", "gpus", "programs", "placement", "doctor", "doctor_questions"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -24,7 +24,7 @@ LAYERS: dict[str, int] = {
                      "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
                      "scatter", "placing", "arrow_kinds", "table_amounts",
                      "table_events", "overlays", "table_features", "table_file", "table_files", "table_signs", "table_view", "amount_scores", "amount_figures", "amount_tables",
-                     "conformal", "heads", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
+                     "conformal", "heads", "mixed_precision", "binned", "blocks", "array_columns", "hdf5_arrays", "hdf5_pandas", "pixels",
                      "table_images", "table_texts", "text_tokens", "word_vectors", "supervised", "image_layers", "image_figures",
                      "class_exhibits", "pretrained", "backbones", "base_layers", "saved_networks", "plain_networks", "onnx_graph", "onnx_expressions",
                      "onnx_rows", "onnx_outputs", "onnx_trees", "onnx_operations", "onnx_networks", "agreement",
@@ -53,7 +53,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
                      "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "pages", "lock_repeats", "comparison", "comparison_tables", "comparison_page", "report"), 5),
-    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "console", "gallery", "checking", "check_outputs", "cli"), 6),
+    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "terminal_doctor", "console", "gallery", "checking", "check_outputs", "cli"), 6),
 }
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from automl_phys import plan, recipe, rundir
-from automl_phys.contracts import Facts, Machine, Plan
+from automl_phys.contracts import Facts, Gpu, Machine, Plan
 from automl_phys.errors import RecipeError
 
 GOLDEN = Path(__file__).parent / "plans"
@@ -29,8 +31,20 @@ DIJETS = Facts("table", {"train": 12_000, "valid": 4000, "test": 4000},
                 "truth": 1, "weakly": 1, "by_truth": 0, "replicas": 12})
 LAPTOP = Machine(cores=8, memory_mb=16_000)
 TWO_GPUS = Machine(cores=32, memory_mb=128_000, gpus=("gpu:0", "gpu:1"))
+A100 = {"model": "NVIDIA A100-SXM4-40GB", "driver": "550.54.15", "capability": "8.0"}
+WHOLE, PARENT = (f"GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a7{i}" for i in range(2))
+SLICES = tuple(f"MIG-c7384736-a75d-5afc-978f-d2f1294409f{i}" for i in range(2))
+MIG = Machine(cores=16, memory_mb=64_000, gpus=("gpu:0", *(f"gpu:{uuid}" for uuid in SLICES)), cards=(
+    Gpu(0, WHOLE, memory_mb=40_960, **A100),
+    *(Gpu(1, uuid, memory_mb=20_480, of=PARENT, profile="3g.20gb", **A100) for uuid in SLICES)))
+VOLTA = Machine(cores=8, memory_mb=32_000, gpus=("gpu:0",), cards=(
+    Gpu(0, WHOLE, "Tesla V100-SXM2-16GB", 16_384, "550.54.15", "7.0"),))
+DIGITS = Facts("images", {"train": 3000, "valid": 1000, "test": 1000},
+               {"height": 28, "width": 28, "channels": 1, "columns": 24, "numbers": 24, "categories": 0, "outputs": 10,
+                "weighted": 0, "folds": 0})
 CLUSTER = Machine(cores=16, memory_mb=64_000, hosts=20)
 CASES = {"laptop": (JETS, LAPTOP, ""), "two_gpus": (JETS, TWO_GPUS, ""),
+         "mig": (DIGITS, MIG, "compute: {trials_per_gpu: 2}\nmodel: {families: [cnn, boosted_trees]}\n"),
          "cluster": (MANY, CLUSTER, "search: {trials: 400, minutes: 120, objective: roc_auc}\n"),
          "agents": (CARTS, LAPTOP, "search: {trials: 12}\nmodel: {ppo: {discount: 0.9, rollout: {choices: [32, 64]}}}\n"),
          "bumps": (DIJETS, LAPTOP, "search: {trials: 6}\n")}
@@ -105,14 +119,100 @@ def test_a_training_too_short_to_learn_anything_is_refused(more: str, said: str)
     assert caught.value.mistakes[0].text.startswith(said)
 
 
+def on(machine: Machine, compute: str = "", more: str = "", facts: Facts = JETS, **options: Any) -> Plan:
+    return plan.make(wanted(f"compute: {{{compute}}}\n{more}", **options), facts, machine, lambda package: True)
+
+
+NETWORKS = "model: {families: [mlp]}\n"
+TREES = "model: {families: [boosted_trees]}\n"
+
+
 def test_gpus_asked_for_must_be_there() -> None:
-    one = plan.make(wanted("compute: {gpus: [1], trials_per_gpu: 2}\n"), JETS, TWO_GPUS)
-    assert one.devices == ("gpu:1", "gpu:1") and one.framework == "tensorflow"
-    assert plan.make(wanted("compute: {gpus: none}\n"), JETS, TWO_GPUS).devices[0] == "cpu"
+    one = on(TWO_GPUS, "gpus: [1], trials_per_gpu: 2", NETWORKS)
+    assert one.devices == ("gpu:1", "gpu:1", "cpu") and one.framework == "tensorflow"  # the baseline is linear
+    assert on(TWO_GPUS, "gpus: none").devices[0] == "cpu"
     for machine in (TWO_GPUS, LAPTOP):
         with pytest.raises(RecipeError) as caught:
-            plan.make(wanted("compute: {gpus: [5]}\n"), JETS, machine)
+            on(machine, "gpus: [5]")
         assert caught.value.mistakes[0].code == "no-such-gpu"
+
+
+@pytest.mark.parametrize(("gpus", "used"), [
+    ("[0]", ["gpu:0"]), (f"[{WHOLE}]", [f"gpu:{WHOLE}"]), ("[1]", [f"gpu:{uuid}" for uuid in SLICES]),
+    (f"[{SLICES[1]}, 0]", [f"gpu:{SLICES[1]}", "gpu:0"]), (f"[{PARENT}]", [f"gpu:{uuid}" for uuid in SLICES])])
+def test_a_gpu_is_asked_for_by_number_or_uuid_and_one_in_mig_mode_is_its_slices(gpus: str, used: list[str]) -> None:
+    assert [device for device in on(MIG, f"gpus: {gpus}").devices if device != "cpu"] == used
+
+
+def test_what_is_there_is_told_where_a_gpu_is_not() -> None:
+    other = SLICES[0].replace("c7", "00")
+    with pytest.raises(RecipeError) as caught:
+        on(MIG, f"gpus: [0, {other}]")
+    (mistake,) = caught.value.mistakes
+    assert mistake.text == f"There is no GPU {other} here."
+    assert mistake.remedy.startswith(f"There is 0 (NVIDIA A100-SXM4-40GB); {SLICES[0]} (NVIDIA A100-SXM4-40GB, slice 3g")
+    with pytest.raises(RecipeError, match=f"GPU {SLICES[0]} is in the list already, by another name"):
+        on(MIG, f"gpus: [1, {SLICES[0]}]")
+    with pytest.raises(RecipeError, match="keeps off the GPUs"):
+        on(MIG, "gpus: [0], executor: inline")
+
+
+def test_trials_that_share_gpus_are_spread_over_them() -> None:
+    assert on(TWO_GPUS, "trials_per_gpu: 2", "search: {trials: 3}\n").devices == ("gpu:0", "gpu:1", "cpu")
+    assert on(TWO_GPUS, "trials_per_gpu: 2").devices[:4] == ("gpu:0", "gpu:1", "gpu:0", "gpu:1")
+
+
+@pytest.mark.parametrize(("compute", "devices"), [
+    ("workers: 1", ("gpu:0",)), ("workers: 2", ("gpu:0", "cpu")), ("workers: 4", ("gpu:0", "gpu:1", "cpu", "cpu")),
+    ("memory: 1200 MB", ("gpu:0",)), ("memory: 2300 MB", ("gpu:0", "cpu"))])
+def test_both_kinds_of_trial_have_a_place_however_few_there_are(compute: str, devices: tuple[str, ...]) -> None:
+    """One worker does all: it is on a GPU. Else the numbers of no trial depend on how many there are."""
+    alone = on(TWO_GPUS, compute)
+    assert alone.devices == devices and alone.workers == len(devices)
+    assert alone.threads == on(TWO_GPUS).threads
+    assert {c.family: c.device for c in alone.families} == {
+        "linear": "cpu", "boosted_trees": "cpu", "extra_trees": "cpu", "mlp": "gpu"}
+
+
+def test_nothing_is_put_on_a_gpu_that_cannot_use_one() -> None:
+    trees = on(TWO_GPUS, "", TREES)
+    assert set(trees.devices) == {"cpu"} and trees.threads == 1
+    assert any("would lie idle" in reason for reason in trees.reasons)
+    inline = on(TWO_GPUS, "executor: inline")
+    assert inline.devices == ("cpu",) and {chosen.device for chosen in inline.families} == {"cpu"}
+    agents = on(TWO_GPUS, facts=CARTS, task=OF_AGENTS)
+    assert set(agents.devices) == {"cpu"}
+
+
+def test_hosts_with_cores_for_one_trial_have_no_place_beside_the_gpu() -> None:
+    jobs = on(Machine(cores=2, memory_mb=16_000, gpus=("gpu:0",), hosts=5), "threads: 2")
+    assert jobs.devices == ("gpu:0",) * 5 and jobs.memory_mb_per_worker == 13_600
+    assert any("take turns" in reason for reason in jobs.reasons)
+
+
+def test_memory_is_shared_by_all_workers_of_a_host() -> None:
+    several = on(replace(TWO_GPUS, hosts=3))
+    assert several.workers == 3 * on(TWO_GPUS).workers
+    assert several.memory_mb_per_worker == on(TWO_GPUS).memory_mb_per_worker == int(128_000 * 0.85) // 8
+
+
+@pytest.mark.parametrize(("facts", "machine", "compute", "precision"), [
+    (JETS, MIG, "", "float32"), (DIGITS, MIG, "", "mixed_bfloat16"), (DIGITS, VOLTA, "", "float32"),
+    (DIGITS, TWO_GPUS, "", "float32"), (DIGITS, LAPTOP, "", "float32"), (DIGITS, MIG, "gpus: none", "float32"),
+    (DIGITS, MIG, "precision: float32", "float32"), (JETS, MIG, "precision: mixed", "mixed_bfloat16"),
+    (JETS, LAPTOP, "precision: mixed", "mixed_bfloat16")])
+def test_bfloat16_is_for_images_on_gpus_that_have_it_or_as_asked(
+        facts: Facts, machine: Machine, compute: str, precision: str) -> None:
+    made = on(machine, compute, "model: {families: [cnn, linear]}\n" if facts is DIGITS else "", facts)
+    assert made.precision == precision
+    assert any("bfloat16" in reason for reason in made.reasons) == (precision != "float32")
+
+
+def test_mixed_precision_is_refused_where_it_would_be_float16_or_do_nothing() -> None:
+    with pytest.raises(RecipeError, match=r"Tesla V100-SXM2-16GB \(compute capability 7.0\) has no bfloat16"):
+        on(VOLTA, "precision: mixed")
+    with pytest.raises(RecipeError, match="Networks of task 'reinforce' are trained in float32 only"):
+        on(LAPTOP, "precision: mixed", facts=CARTS, task=OF_AGENTS)
 
 
 def test_fewer_workers_where_memory_is_short() -> None:

@@ -3,14 +3,15 @@
 import json
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from automl_phys import ensemble, refit, registry, search, verify, worker
 from automl_phys.errors import RunError
-from automl_phys.rundir import RunDir, read_json
-from automl_phys.trials import Ensemble
+from automl_phys.rundir import RunDir, read_json, write_json
+from automl_phys.trials import Ensemble, Result
 
 
 def do(fakes, plan, folder, end=None):
@@ -133,6 +134,23 @@ def test_a_model_that_predicts_otherwise_in_a_new_process_fails_the_run(fakes, t
     largest = max(np.abs(np.load(file)).max() for file in tmp_path.glob("trials/*/valid.npy"))
     off = max(json.loads(RunDir(tmp_path).verified.read_text()).values())
     assert off == pytest.approx(1e-3 / max(1, largest), rel=1e-2)
+
+
+@pytest.mark.parametrize(("device", "off", "passes"), [
+    ("cpu", 5e-5, False), ("gpu:0", 5e-5, True), ("gpu:0", 5e-4, False), ("gpu:0", float("nan"), False)])
+def test_a_fit_on_a_gpu_is_held_to_four_digits(fakes, tmp_path, device, off, passes):
+    """The process that verifies is on the CPU."""
+    plan = fakes.plan("line", trials=2)
+    do(fakes, plan, tmp_path)
+    run = RunDir(tmp_path)
+    for file in tmp_path.glob("trials/*/result.json"):
+        write_json(file, replace(read_json(file, Result), device=device))
+    write_json(run.verified, dict.fromkeys(json.loads(run.verified.read_text()), off))
+    if passes:
+        verify.run(plan, run, fakes.Silent())
+    else:
+        with pytest.raises(RunError, match="predict otherwise"):
+            verify.run(plan, run, fakes.Silent())
 
 
 def test_a_model_that_cannot_be_loaded_fails_the_run(fakes, tmp_path):

@@ -45,7 +45,7 @@ def test_a_search_finds_the_minimum_and_tells_what_it_does(fakes, tmp_path):
 def test_one_worker_or_two_give_the_same_trials_and_numbers(fakes, tmp_path):
     plan = fakes.plan("line", "slow_line", pruner="hyperband", trials=24)
     alone, _ = do(fakes, plan, tmp_path / "alone")
-    beside, _ = do(fakes, replace(plan, workers=2), tmp_path / "beside", "dask")
+    beside, _ = do(fakes, replace(plan, workers=2, devices=("cpu", "cpu")), tmp_path / "beside", "dask")
     assert numbers(beside) == numbers(alone)
     assert {t.result.worker for t in beside} == {"0", "1"}
 
@@ -184,7 +184,7 @@ def test_an_interrupt_that_was_swallowed_is_raised_again(fakes, tmp_path):
     from automl_phys.dispatch import Dispatch, interruptible
 
     with interruptible():
-        dispatch = Dispatch(RunDir(tmp_path), None, fakes.Silent(), 1, None)
+        dispatch = Dispatch(RunDir(tmp_path), None, fakes.Silent(), ("cpu",), None)
         assert dispatch.collect() == []
         with suppress(KeyboardInterrupt):  # as Python does with what a destructor raises
             signal.raise_signal(signal.SIGINT)

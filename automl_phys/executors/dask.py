@@ -294,9 +294,11 @@ class _Dask:
     def _send(self) -> None:
         """Give each free worker the next job."""
         for place in self._places.values():
-            if self._waiting and place.ready and place.job is None and not _ends_soon(place):
-                job, place.attempt = self._waiting.popleft()
-                place.job = replace(job, device=place.slot.device)
+            fitting = next((one for one in self._waiting if place.slot.takes(one[0])), None)
+            if fitting and place.ready and place.job is None and not _ends_soon(place):
+                self._waiting.remove(fitting)
+                job, place.attempt = fitting
+                place.job = place.slot.given(job)
                 place.began = place.looked = time.monotonic()
                 if self._site is None:
                     function: Callable[..., Any] = dask_worker.carry_out
@@ -317,7 +319,7 @@ class _Dask:
             found: Result | tuple[Result, Files] = future.result()
             result, files = found if isinstance(found, tuple) else (found, {})
             self._free(place)
-            result = replace(result, worker=place.name, device=place.slot.device)
+            result = replace(result, worker=place.name)
             if result.memory_mb > RECYCLE_SHARE * place.slot.memory_mb:
                 self._replace_process(place)
             if result.status == "interrupted":
@@ -366,7 +368,7 @@ class _Dask:
             self._free(place)
             self._replace_process(place)
             results.append(Result(job.number, "timed_out", None, took, "it did not stop when its time was over, and "
-                                  "its process was ended", place.name, place.slot.device))
+                                  "its process was ended", place.name, job.device))
         return results
 
     def _checkpoint(self, job: Job) -> Files:
@@ -508,7 +510,7 @@ def _line(error: BaseException) -> str:
 
 
 def _failed(job: Job, message: str, place: _Place) -> Result:
-    return Result(job.number, "failed", None, 0.0, message, place.name, place.slot.device)
+    return Result(job.number, "failed", None, 0.0, message, place.name, place.slot.given(job).device)
 
 
 @contextmanager

@@ -19,12 +19,14 @@ def open_executor(
     site: Site | None = None,
 ) -> Executor:
     """One place, whatever slots and site; their environment is that of this process already, or too late to be set."""
-    return _Inline(trial)
+    return _Inline(slots, trial)
 
 
 class _Inline:
-    def __init__(self, trial: Callable[[Job, Callable[[Progress], None]], Result]) -> None:
-        self._trial = trial
+    def __init__(
+        self, slots: Sequence[Slot], trial: Callable[[Job, Callable[[Progress], None]], Result]
+    ) -> None:
+        self._slots, self._trial = slots, trial
         self._waiting: deque[Job] = deque()
 
     def submit(self, job: Job) -> None:
@@ -35,7 +37,9 @@ class _Inline:
         if not self._waiting:
             return ()
         events: list[Progress | Result] = []
-        events.append(self._trial(self._waiting.popleft(), events.append))
+        job = self._waiting.popleft()
+        slot = next((slot for slot in self._slots if slot.takes(job)), None)
+        events.append(self._trial(slot.given(job) if slot else job, events.append))
         return events
 
     def cancel(self, number: int) -> None:

@@ -113,6 +113,25 @@ def _nap_then_line(problem: FakeProblem, params: Params, job: Job, watch: Any) -
     return _fit_line(problem, params, job, watch)
 
 
+@dataclass
+class Probe(Line):
+    """Tells in its folder with what its process was started, and what its job was given."""
+
+    device: str = ""
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "JAX_PLATFORMS", "TF_FORCE_GPU_ALLOW_GROWTH",
+                 "XLA_PYTHON_CLIENT_PREALLOCATE", "AUTOML_PHYS_PRECISION")
+        told = {"pid": os.getpid(), "device": self.device, **{name: os.environ[name] for name in names}}
+        (folder / "told.json").write_text(json.dumps(told))
+
+
+def _probe(problem: FakeProblem, params: Params, job: Job, watch: Any) -> Line:
+    line = _nap_then_line(problem, params, job, watch)
+    return Probe(line.slope, line.bias, device=job.device)
+
+
 def _raise(problem: FakeProblem, params: Params, job: Job, watch: Any) -> Line:
     raise ValueError("the matrix is singular")
 
@@ -161,6 +180,8 @@ FAMILIES = {
     "line": _family(_fit_line, SLOPE, {"slope": 1.0}),
     "slow_line": _family(_nap_then_line, SLOPE, {"slope": 3.0}),
     "drifting": _family(_fit_line, SLOPE, {"slope": 2.0}, lambda folder: _load_line(folder, drift=1e-3)),
+    "probing": _family(_probe, SLOPE, {"slope": 3.0}),
+    "probing_gpu": _family(_probe, SLOPE, {"slope": 1.0}),
     "raising": _family(_raise, NOTHING, {"nothing": 0.5}),
     "diverging": _family(_diverge, NOTHING, {"nothing": 0.5}),
     "dying": _family(_die, NOTHING, {"nothing": 0.5}),
@@ -183,13 +204,15 @@ def install() -> None:
 
 def plan(*families: str, **changes: Any) -> Plan:
     """A plan of fakes, the first family its baseline."""
-    chosen = tuple(Chosen(name, "", 100, FAMILIES[name].space(FACTS), FAMILIES[name].defaults(FACTS)) for name in families)
+    chosen = tuple(Chosen(name, "", 100, FAMILIES[name].space(FACTS), FAMILIES[name].defaults(FACTS),
+                          device="gpu" if name.endswith("_gpu") else "cpu") for name in families)
     made = Plan(
         name="fake", task="fake", facts=FACTS, families=chosen, skipped={}, baseline=families[0], objective="mse",
         direction="minimize", trials=12, minutes=None, search_minutes=None, sampler="tpe", pruner="none", ensemble=3,
         folds=0, refit=False, bagging=1, replicas=0, executor="inline", workers=1, threads=1, devices=("cpu",), memory_mb_per_worker=1000,
         framework="jax", seed=7, reasons=())
-    return replace(made, **changes)
+    changed = replace(made, **changes)
+    return changed if "devices" in changes else replace(changed, devices=("cpu",) * changed.workers)
 
 
 def slots(count: int, memory_mb: int = 1000) -> list[Slot]:

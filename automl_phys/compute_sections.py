@@ -1,4 +1,4 @@
-"""The section ``compute.cluster`` of a recipe: batch jobs that trials run in.
+"""The section ``compute`` of a recipe: where and with what trials run, here or in batch jobs.
 
 What is in it that a batch system, a shell or another Python would execute is told apart from what is only looked up
 (:attr:`Cluster.executed`): a recipe from a stranger must not bring it along unseen.
@@ -11,12 +11,18 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from automl_phys.section import Broken, Missing, Section
+from automl_phys.section import Broken, Missing, Section, Threads
 
 Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@:+-]*$", max_length=80)]
 Line: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r]+$")]
 Lines: TypeAlias = Annotated[tuple[Line, ...], Field(strict=False)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=100_000)]
+Address: TypeAlias = Annotated[str, Field(pattern=r"^(tcp|tls|ws|wss)://\S+$", examples=["tcp://node1:8786"])]
+UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+GpuId: TypeAlias = Annotated[str, Field(
+    pattern=rf"^((GPU|MIG)-{UUID}|MIG-GPU-{UUID}/[0-9]+/[0-9]+)$",
+    examples=["GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"])]
+"""A GPU or a slice of one by its UUID, of slices also as drivers before version 470 named them."""
 SECONDS = (3600, 60, 1)
 MEGABYTES = {"MB": 1.0, "GB": 1e3, "TB": 1e6}
 
@@ -83,3 +89,61 @@ class Cluster(Section):
         if self.type == "htcondor" and any("=" not in line for line in self.directives):
             yield Broken("directives", "Lines for HTCondor are 'key = value'.",
                          "For example 'requirements = (OpSysMajorVer == 9)'.")
+
+
+class Compute(Section):
+    """Where and with what the trials run. Default: what the machine has."""
+
+    executor: Literal["dask", "inline"] = "dask"
+    """dask: worker processes. inline: one after the other in this process, for debugging."""
+    scheduler: Address | Missing = None
+    """Address of a Dask scheduler whose workers are used; needs --trust-cluster."""
+    cluster: Cluster | Missing = None
+    """Batch jobs whose workers are used."""
+    shared_disk: bool = True
+    """Whether workers elsewhere read the prepared problem from the run's folder, where they see it. false: it is sent
+    to each in any case."""
+    workers: Literal["auto"] | Threads = "auto"
+    """Trials at a time; the numbers don't depend on it."""
+    threads: Literal["auto"] | Threads = "auto"
+    """Threads of one trial."""
+    memory: Annotated[str, Field(pattern=r"^(auto|[0-9]+(\.[0-9]+)? ?(MB|GB|TB))$", examples=["8 GB", "auto"])] = "auto"
+    """What all workers of a machine may take together: auto, or an amount such as 8 GB."""
+    gpus: Literal["auto", "none"] | Annotated[tuple[Annotated[int, Field(ge=0, le=1023)] | GpuId, ...],
+                                              Field(strict=False, min_length=1)] = "auto"
+    """auto: all there are. none: the CPU only. Or a list of their numbers, as nvidia-smi shows them, or of UUIDs, which
+    begin with GPU- or, those of slices (MIG), with MIG-."""
+    trials_per_gpu: Annotated[int, Field(ge=1, le=64)] = 1
+    """Trials that share one GPU, or one slice of it, at a time."""
+    framework: Literal["auto", "tensorflow", "jax", "torch"] = "auto"
+    """What Keras runs on."""
+    precision: Literal["auto", "float32", "mixed"] = "auto"
+    """What networks are trained in; all predict in float32. mixed: layers that multiply matrices compute in bfloat16,
+    which GPUs of compute capability 8 and above do faster. auto: mixed for images on such GPUs, else float32."""
+
+    def broken(self) -> Iterator[Broken]:
+        if isinstance(self.gpus, tuple):
+            twice = sorted({str(one) for one in self.gpus if self.gpus.count(one) > 1})
+            if twice:
+                yield Broken("gpus", f"'gpus' names {', '.join(twice)} twice.",
+                             "Name each once; 'trials_per_gpu' says how many trials share one.")
+        if self.scheduler and self.cluster:
+            yield Broken("scheduler", "Workers are either those of a scheduler or batch jobs.",
+                         "Leave 'scheduler' or 'cluster' out.")
+        for key in ("scheduler", "cluster"):
+            if self.executor == "inline" and getattr(self, key):
+                yield Broken(key, "Executor 'inline' runs in this process only.", "Leave 'executor' out.")
+        if self.cluster and self.workers != "auto":
+            yield Broken("workers", "How many batch jobs there are is said by cluster.workers.", "Say it there.")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether trials run on other machines."""
+        return bool(self.scheduler or self.cluster)
+
+    @property
+    def memory_mb(self) -> int | None:
+        """The memory in MB (10^6 bytes); None for ``auto``."""
+        if self.memory == "auto":
+            return None
+        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
