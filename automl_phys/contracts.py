@@ -114,6 +114,10 @@ class Plan:
     framework: str
     seed: int
     reasons: tuple[str, ...]
+    storage: str = ""
+    """Address of the server that the search's record goes to; empty for a file of the run."""
+    others: Mapping[str, Direction] = field(default_factory=dict)
+    """Objectives beside the first one, which decides: they shape the search."""
 
 
 # ---------------------------------------------------------------- a trial: out, and back

@@ -48,14 +48,20 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound. With ``cache`` it
     takes its prepared problem from an earlier run in ``out`` with the same inputs, if there is one.
     """
-    from automl_phys import diagnose, earlier, evaluate, locks, prepare, refit, search, verify, worker
+    from automl_phys import diagnose, earlier, evaluate, locks, prepare, refit, search, study_record, verify, worker
 
     began = time.monotonic()
     show.stage("Plan")
     known = earlier.find(wanted, out) if cache and not resume else None
     facts = known.facts if known else None
-    run_dir = _last_run(wanted, out) if resume else _new_run(wanted, make_plan(wanted, facts), out)
-    decided = rundir.read_json(run_dir.plan, Plan)
+    if resume:
+        run_dir = _last_run(wanted, out)
+        decided = rundir.read_json(run_dir.plan, Plan)
+    else:
+        decided = make_plan(wanted, facts)
+        study_record.check(decided)
+        run_dir = _new_run(wanted, decided, out)
+        decided = rundir.read_json(run_dir.plan, Plan)
     show.begin(decided, run_dir.path)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
     prepare.run(wanted, decided, run_dir, show, known)
@@ -69,6 +75,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     evaluate.run(decided, run_dir, show)
     diagnose.run(decided, run_dir, show)
     locks.write(wanted, run_dir)
+    study_record.mend(decided, run_dir, show)
     render(run_dir, wanted.report.formats, wanted.report.figures, show)
     return run_dir
 
@@ -132,6 +139,13 @@ def compare(folders: Sequence[Path], page: Path | None, show: Show) -> Compariso
     if page is not None:
         comparison_page.write(found, page)
     return found
+
+
+def dashboard(run_dir: RunDir, port: int, tell: Callable[[str], None]) -> None:
+    """Serve the search of a run, finished or not, to a browser here, until Ctrl-C. Raises AutomlPhysError."""
+    from automl_phys import dashboard as server
+
+    server.serve(run_dir, port, tell)
 
 
 def render(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], show: Show) -> Path:

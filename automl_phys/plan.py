@@ -70,7 +70,7 @@ def make(
         executor=recipe.compute.executor, workers=workers, threads=threads,
         devices=tuple(devices[i % len(devices)] for i in range(workers)),
         memory_mb_per_worker=memory // max(1, workers // machine.hosts),
-        framework=framework, seed=recipe.seed, reasons=tuple(reasons),
+        framework=framework, seed=recipe.seed, reasons=tuple(reasons), storage=recipe.search.storage or "",
     )
 
 

@@ -198,6 +198,7 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("Objective", f"{metric(plan.objective)} ({plan.objective}), {plan.direction}"),
         ("Budget", f"{count(plan.trials, 'trial')}, {minutes}"),
         ("Sampler, pruner", f"{plan.sampler}, {plan.pruner}"),
+        *([("Recorded at", plan.storage)] if plan.storage else []),
         ("Baseline", plan.baseline),
         ("Ensemble", f"of at most {count(plan.ensemble, 'trial')}" if plan.ensemble > 1 else "none"),
         ("Winners", _again(plan)),

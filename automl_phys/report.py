@@ -101,6 +101,7 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
         "ensemble": _ensemble(rundir.read_json(run_dir.ensemble, Ensemble)),
         "trial_table": _trial_table(trials, plan.objective),
         "statuses": _statuses(trials),
+        "search_note": run_dir.search_note.read_text(encoding="utf-8") if run_dir.search_note.exists() else "",
         "planned": tuple(_planned(plan)), "space": _space(plan),
         "recipe": run_dir.recipe.read_text(encoding="utf-8"),
         "provenance": tuple(_provenance(rundir.read_json(run_dir.environment, dict[str, Any]))),

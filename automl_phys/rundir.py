@@ -111,6 +111,16 @@ class RunDir:
         return self.path / "trials"
 
     @property
+    def search(self) -> Path:
+        """The search in Optuna's tables, for people to look at; made again from the trials when it is lost."""
+        return self.path / "search.sqlite"
+
+    @property
+    def search_note(self) -> Path:
+        """Why that record is not complete; not there when it is."""
+        return self.path / "search-note.txt"
+
+    @property
     def model(self) -> Path:
         return self.path / "model"
 
@@ -243,7 +253,8 @@ def sha256(path: Path) -> str:
 
 
 def write_manifest(run: RunDir) -> None:
-    """Size and SHA-256 of every file of the run, so that a copy can be checked."""
-    files = sorted(f for f in run.path.rglob("*") if f.is_file() and f != run.manifest)
+    """Size and SHA-256 of every file of the run, so that a copy can be checked; but for the record of the search, which
+    changes when it is looked at."""
+    files = sorted(f for f in run.path.rglob("*") if f.is_file() and f not in (run.manifest, run.search))
     write_json(run.manifest, {
         str(f.relative_to(run.path)): {"bytes": f.stat().st_size, "sha256": sha256(f)} for f in files})

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from automl_phys import study_record
 from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
@@ -34,6 +35,11 @@ def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float 
     Gives them in the order of their numbers. Raises RunError when most trials fail or none is done, with the reasons.
     """
     show.stage("Search")
+    with study_record.beside(plan, run_dir, show) as recording:
+        return _searched(plan, run_dir, executor, recording, end)
+
+
+def _searched(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float | None) -> tuple[Trial, ...]:
     proposer = Proposer(plan)
     dispatch = Dispatch(run_dir, executor, show, plan.workers, end)
     ahead = max(LOOKAHEAD, plan.workers)

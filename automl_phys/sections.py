@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, SkipValidation, create_model
 
-from automl_phys import registry
+from automl_phys import registry, study_address
 from automl_phys.expect_sections import Expected
 from automl_phys.section import (
     Broken,
@@ -489,6 +489,14 @@ class Search(Section):
     """How the next configuration is chosen: tree of Parzen estimators, at random, a grid, or CMA-ES."""
     pruner: Literal["hyperband", "median", "none"] = "hyperband"
     """How trials that fall behind are ended early."""
+    storage: Annotated[str, Field(min_length=1)] | Missing = None
+    """PostgreSQL server that the search is recorded on, postgresql+psycopg://HOST/DATABASE, without a password.
+    Default: search.sqlite in the run's folder."""
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        for text, remedy in study_address.broken(self.storage) if self.storage else ():
+            yield Broken("storage", text, remedy)
 
 
 class Compute(Section):

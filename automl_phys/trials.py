@@ -58,7 +58,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """How a trial ended. ``value`` is the objective at its best step; ``message`` is the reason when it failed."""
+    """How a trial ended. ``value`` is the objective at its best step, ``others`` are further ones; ``message`` is
+    the reason when it failed."""
 
     number: int
     status: Status
@@ -70,6 +71,7 @@ class Result:
     steps: int = 0
     values: Mapping[int, float] = field(default_factory=dict)
     memory_mb: int = 0
+    others: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

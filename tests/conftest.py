@@ -21,7 +21,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
     folder = str(Path(__file__).parent / "fakes")
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", folder)
+    monkeypatch.setenv("PYTHONPATH", folder, prepend=os.pathsep)
     monkeypatch.setattr(registry, "load", registry.load)  # so that it is put back
     import fakes as module
 

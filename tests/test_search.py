@@ -93,7 +93,7 @@ def test_killed_at_any_moment_and_resumed_a_search_ends_as_if_nothing_had_been(f
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     here = Path(__file__).parent
-    path = os.pathsep.join([str(here / "fakes"), str(here)])
+    path = os.pathsep.join([str(here / "fakes"), str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
     plan = fakes.plan("line", "slow_line", trials=24, workers=2)
     run = tmp_path / "run"
     for kills in (3, 12):
