@@ -85,6 +85,25 @@ class Chosen:
 
 
 @dataclass(frozen=True)
+class Known:
+    """A trial of a former run that was done. ``value`` and ``others`` as in ``trials.Result``."""
+
+    family: str
+    params: Params
+    value: float
+    others: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """A configuration to begin with, and where it comes from."""
+
+    family: str
+    params: Params
+    origin: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that decides a run, made by a pure function of recipe, facts and machine."""
 
@@ -118,6 +137,12 @@ class Plan:
     """Address of the server that the search's record goes to; empty for a file of the run."""
     others: Mapping[str, Direction] = field(default_factory=dict)
     """Objectives beside the first one, which decides: they shape the search."""
+    warm_start: tuple[str, ...] = ()
+    """Folders of former runs that the search begins with."""
+    known: tuple[Known, ...] = ()
+    """Trials of theirs on the same problem, which the sampler is told of."""
+    suggested: tuple[Suggested, ...] = ()
+    """Configurations of theirs that are tried after the defaults."""
 
 
 # ---------------------------------------------------------------- a trial: out, and back

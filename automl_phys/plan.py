@@ -6,13 +6,14 @@ be tested with made-up machines. How data are looked at is the task's work, what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from automl_phys import kinds, readable, registry, space
+from automl_phys import former, kinds, readable, registry, space
 from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Refusing, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
+from automl_phys.former import Former
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -41,11 +42,13 @@ def is_installed(package: str) -> bool:
 
 
 def make(
-    recipe: Recipe, facts: Facts, machine: Machine, available: Callable[[str], bool] = is_installed
+    recipe: Recipe, facts: Facts, machine: Machine, available: Callable[[str], bool] = is_installed,
+    formers: Sequence[Former] = (), fingerprint: str = "",
 ) -> Plan:
     """Decide everything that a run needs.
 
-    ``available`` tells whether a package can be imported. Raises RecipeError when no family can take the problem.
+    ``available`` tells whether a package can be imported; ``formers`` are runs to begin with, and ``fingerprint`` is of
+    this problem, to tell whether theirs was the same. Raises RecipeError when no family can take the problem.
     """
     task = registry.load("tasks", recipe.task)
     reasons: list[str] = []
@@ -59,6 +62,8 @@ def make(
     folds = facts.sizes.get("folds", 0)
     replicas = _replicas(recipe, task, facts, reasons)
     refit, bagging = (False, 1) if task.REPLICAS else _refits(recipe, facts, folds, reasons)
+    taken = former.take(formers, families, fingerprint, objective, ())
+    reasons += taken.reasons
     return Plan(
         name=recipe.name, task=recipe.task, facts=facts, families=families, skipped=skipped, baseline=task.BASELINE,
         objective=objective, direction=direction,
@@ -71,6 +76,7 @@ def make(
         devices=tuple(devices[i % len(devices)] for i in range(workers)),
         memory_mb_per_worker=memory // max(1, workers // machine.hosts),
         framework=framework, seed=recipe.seed, reasons=tuple(reasons), storage=recipe.search.storage or "",
+        warm_start=tuple(one.path for one in formers), known=taken.known, suggested=taken.suggested,
     )
 
 

@@ -3,12 +3,12 @@
 Takes the plan and, in the order of their numbers, results; gives proposals in the order of their numbers. It starts
 nothing and writes nothing: sending trials out is :mod:`automl_phys.search`'s work.
 
-First every family's defaults, best first, the baseline's leading. After that the family of trial n is drawn: half of
-the trials go to the family that stands best, a quarter to the next and so on, none below 5 %; where families say what
-a trial costs, that is the share of the time, so that one whose trials take a minute does not leave those of a second
-waiting. Each family has a study of its own, so that no sampler meets a parameter that another family lacks. The sampler
-is made anew at each proposal with a seed from (run seed, trial number): it depends on the results that are known, on
-nothing that happened between.
+First every family's defaults, best first, the baseline's leading, then what former runs suggest. After that the family
+of trial n is drawn: half of the trials go to the family that stands best, a quarter to the next and so on, none below 5
+%; where families say what a trial costs, that is the share of the time, so that one whose trials take a minute does not
+leave those of a second waiting. Each family has a study of its own, so that no sampler meets a parameter that another
+family lacks. The sampler is made anew at each proposal with a seed from (run seed, trial number): it depends on the
+results that are known, on nothing that happened between.
 
 ``tpe`` is Optuna's multivariate tree-structured Parzen estimator (Bergstra et al. 2011; Falkner et al. 2018), trials
 under way counted as poor so that those that run side by side differ; ``cmaes`` is CMA-ES (Hansen 2016), categories
@@ -27,7 +27,7 @@ from zlib import crc32
 import numpy as np
 
 from automl_phys import pruning, space
-from automl_phys.contracts import Chosen, Plan
+from automl_phys.contracts import Chosen, Known, Plan, Range
 from automl_phys.trials import Result
 from automl_phys.values import Params
 
@@ -61,12 +61,16 @@ class Proposer:
         self._plan = plan
         self._families = {chosen.family: chosen for chosen in plan.families}
         self._studies = {name: optuna.create_study(direction=plan.direction) for name in self._families}
-        self._defaults = _interleaved(plan)
+        self._defaults = [*_interleaved(plan), *((one.family, one.params) for one in plan.suggested)]
         self._grids = {name: _shuffled_grid(c, plan.seed) for name, c in self._families.items()} \
             if plan.sampler == "grid" else {}
         self._asked: dict[int, tuple[str, optuna.Trial]] = {}
         self._known: dict[str, list[Result]] = {name: [] for name in self._families}
+        self._best = dict.fromkeys(self._families, float("inf"))
         self._seen: set[str] = set()
+        for known in plan.known:
+            self._studies[known.family].add_trial(self._as_optuna(known))
+            self._note(known.family, known.value)
 
     def propose(self, number: int) -> Proposal | None:
         """The configuration of trial ``number``; None when nothing new is left in the space."""
@@ -95,6 +99,7 @@ class Proposer:
         for step, value in result.values.items():
             trial.report(value, step)
         if result.status == "done" and result.value is not None:
+            self._note(family, result.value)
             study.tell(trial, result.value)
         elif result.status == "pruned":
             study.tell(trial, state=TrialState.PRUNED)
@@ -129,12 +134,23 @@ class Proposer:
             trial = study.ask()
             return trial, space.suggest(trial, ranges)
 
+    def _note(self, family: str, value: float) -> None:
+        """Keep the best value of a family, its sign such that less is better."""
+        self._best[family] = min(self._best[family], -value if self._plan.direction == "maximize" else value)
+
     def _standing(self) -> list[str]:
         """Families, that with the best value first; those that have none yet last."""
-        sign = -1 if self._plan.direction == "maximize" else 1
-        best = {name: min((sign * r.value for r in known if r.status == "done" and r.value is not None),
-                          default=float("inf")) for name, known in self._known.items()}
-        return sorted(self._families, key=lambda name: best[name])
+        return sorted(self._families, key=lambda name: self._best[name])
+
+    def _as_optuna(self, known: Known) -> Any:
+        """A trial of a former run as Optuna knows its own."""
+        from optuna.trial import create_trial
+
+        ranges = self._families[known.family].space
+        distributions = {name: _distribution(ranges[name]) for name in known.params
+                         if not space.is_pinned(ranges[name])}
+        return create_trial(values=[known.value], params=space.for_optuna(known.params, ranges),
+                            distributions=distributions)
 
     def _has_more(self, family: str) -> bool:
         if self._grids:
@@ -182,6 +198,18 @@ def _sampler(name: str, ranges: space.Space, entropy: tuple[int, ...]) -> Any:
         if name == "cmaes":
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return samplers.RandomSampler(seed=seed)
+
+
+def _distribution(allowed: Range) -> Any:
+    """A range as :func:`automl_phys.space.suggest` asks Optuna for it."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if allowed.choices:
+        return CategoricalDistribution([json.dumps(choice) for choice in allowed.choices])
+    low, high = allowed.low or 0.0, allowed.high or 0.0
+    if allowed.integer:
+        return IntDistribution(int(low), int(high), log=allowed.log)
+    return FloatDistribution(low, high, log=allowed.log)
 
 
 def _key(family: str, params: Params) -> str:

@@ -72,6 +72,11 @@ def given(what: str, sets: Sequence[str] = (), smoke: bool = False, trust: bool 
     packed = archives.is_one(what)
     wanted = load(archives.recipe(what), sets, smoke, Path.cwd() if packed else None)
     lost = [path for path in recipe_paths.named_paths(wanted.data) if not recipe_paths.is_there(path, wanted.folder)]
+    if packed and lost and set(lost) <= set(wanted.search.former_runs):
+        raise ArchiveError(Mistake(
+            "run-not-inside", f"The runs that this search begins with are not in {what}: {', '.join(lost)}.",
+            "Begin without with --set search.warm_start=null, or name a run of yours there; or have the archive packed "
+            "--with-data, which takes them along."))
     if packed and lost:
         raise ArchiveError(Mistake(
             "data-not-inside", f"The data of this recipe are not in {what}: {', '.join(lost)}.",

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -234,10 +235,17 @@ def write_json(path: Path, thing: Any) -> None:
     write_text(path, as_json(thing))
 
 
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    """What reads a kind of JSON; made once, as that takes as long as many readings."""
+    return TypeAdapter(kind)
+
+
 def read_json(path: Path, kind: type[T]) -> T:
     """Read what :func:`write_json` wrote as an instance of ``kind``. Raises CallError when it is missing or damaged."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        reader: TypeAdapter[T] = _reader(kind)  # type: ignore[arg-type]  # a type can be hashed
+        return reader.validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise CallError(Mistake("not-a-run", f"{path} is not there.",
                                 "Give the folder of a finished run, e.g. runs/NAME/latest.")) from error

@@ -493,8 +493,20 @@ class Search(Section):
     """PostgreSQL server that the search is recorded on, postgresql+psycopg://HOST/DATABASE, without a password.
     Default: search.sqlite in the run's folder."""
 
+    warm_start: Annotated[str, Field(min_length=1)] | Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)] | Missing = None
+    """Folder of a finished run, such as ../runs/NAME/latest, or a list of them, whose best configurations are tried
+    after the defaults; where data and objective are the same, the sampler also learns from its trials."""
+
+    @property
+    def former_runs(self) -> tuple[str, ...]:
+        """The runs to begin with."""
+        return (self.warm_start,) if isinstance(self.warm_start, str) else self.warm_start or ()
+
     def broken(self) -> Iterator[Broken]:
         yield from super().broken()
+        if len(set(self.former_runs)) < len(self.former_runs):
+            yield Broken("warm_start", "A run is named twice.", "Keep one of the two.")
         for text, remedy in study_address.broken(self.storage) if self.storage else ():
             yield Broken("storage", text, remedy)
 
