@@ -61,7 +61,7 @@ def take(
                 "Name another run under search.warm_start, or such a family under model.families.", KEY))
         inside = [trial for trial in own if space.inside(trial.params, spaces[trial.family])]
         same = (former.fingerprint, former.objective, *former.others) == (fingerprint, objective, *others)
-        known += inside if same else []
+        known += [trial for trial in inside if trial.others.keys() >= set(others)] if same else []
         best: list[Suggested] = []
         for trial, rank in _best(former, inside):
             if (trial.family, trial.params) not in tried:

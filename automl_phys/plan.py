@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from automl_phys import former, kinds, readable, registry, space
+from automl_phys import former, kinds, objectives, readable, registry, space
 from automl_phys.contracts import Chosen, Costed, Deciding, Facts, Machine, Plan, Refusing, Task, direction_of
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.former import Former
@@ -62,14 +62,16 @@ def make(
     folds = facts.sizes.get("folds", 0)
     replicas = _replicas(recipe, task, facts, reasons)
     refit, bagging = (False, 1) if task.REPLICAS else _refits(recipe, facts, folds, reasons)
-    taken = former.take(formers, families, fingerprint, objective, ())
+    others = _others(recipe, task, facts, reasons)
+    pruner = _pruner(recipe, others, reasons)
+    taken = former.take(formers, families, fingerprint, objective, tuple(others))
     reasons += taken.reasons
     return Plan(
         name=recipe.name, task=recipe.task, facts=facts, families=families, skipped=skipped, baseline=task.BASELINE,
         objective=objective, direction=direction,
         trials=recipe.search.trials, minutes=recipe.search.minutes,
         search_minutes=_search_minutes(recipe.search.minutes, refit or bagging > 1 or replicas > 0, reasons),
-        sampler=recipe.search.sampler, pruner=recipe.search.pruner,
+        sampler=recipe.search.sampler, pruner=pruner, others=others,
         ensemble=1 if task.REPLICAS else recipe.model.ensemble, folds=folds, refit=refit, bagging=bagging,
         replicas=replicas,
         executor=recipe.compute.executor, workers=workers, threads=threads,
@@ -81,13 +83,34 @@ def make(
 
 
 def _objective(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> tuple[str, Direction]:
-    name = recipe.search.objective
+    """The objective that decides."""
+    name = next(iter(recipe.search.objectives), None)
     if name is None:
         name = task.objective_for(facts) if isinstance(task, Deciding) else task.DEFAULT_OBJECTIVE
         reasons.append(f"The objective is {name}, the default of task '{recipe.task}'.")
     if mistake := task.refuse(name, facts):
         raise RecipeError(mistake)
     return name, direction_of(task.OBJECTIVES, name)
+
+
+def _others(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> dict[str, Direction]:
+    """Further objectives, and their directions."""
+    first, *names = recipe.search.objectives or ("",)
+    for name in names:
+        if name not in objectives.OWN and (mistake := task.refuse(name, facts)):
+            raise RecipeError(mistake)
+    if names:
+        reasons.append(f"{first} decides which trials win; {', '.join(names)} shape{'s' * (len(names) == 1)} the "
+                       "search besides, and the report shows which trials no other one beats in all of them.")
+    return {name: objectives.direction(task.OBJECTIVES, name) for name in names}
+
+
+def _pruner(recipe: Recipe, others: Mapping[str, Direction], reasons: list[str]) -> str:
+    """Pruning looks at one objective only: a trial that falls behind in it may be the best in another."""
+    if others and recipe.search.pruner != "none":
+        reasons.append("No trial is pruned: one that falls behind in the first objective may be the best in another.")
+        return "none"
+    return recipe.search.pruner
 
 
 def _families(

@@ -60,7 +60,8 @@ class Proposer:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan = plan
         self._families = {chosen.family: chosen for chosen in plan.families}
-        self._studies = {name: optuna.create_study(direction=plan.direction) for name in self._families}
+        self._studies = {name: optuna.create_study(directions=[plan.direction, *plan.others.values()])
+                         for name in self._families}
         self._defaults = [*_interleaved(plan), *((one.family, one.params) for one in plan.suggested)]
         self._grids = {name: _shuffled_grid(c, plan.seed) for name, c in self._families.items()} \
             if plan.sampler == "grid" else {}
@@ -96,11 +97,11 @@ class Proposer:
         family, trial = self._asked.pop(result.number)
         study = self._studies[family]
         self._known[family].append(result)
-        for step, value in result.values.items():
+        for step, value in result.values.items() if not self._plan.others else ():
             trial.report(value, step)
         if result.status == "done" and result.value is not None:
             self._note(family, result.value)
-            study.tell(trial, result.value)
+            study.tell(trial, [result.value, *(result.others[name] for name in self._plan.others)])
         elif result.status == "pruned":
             study.tell(trial, state=TrialState.PRUNED)
         else:
@@ -149,8 +150,9 @@ class Proposer:
         ranges = self._families[known.family].space
         distributions = {name: _distribution(ranges[name]) for name in known.params
                          if not space.is_pinned(ranges[name])}
-        return create_trial(values=[known.value], params=space.for_optuna(known.params, ranges),
-                            distributions=distributions)
+        return create_trial(
+            values=[known.value, *(known.others[name] for name in self._plan.others)],
+            params=space.for_optuna(known.params, ranges), distributions=distributions)
 
     def _has_more(self, family: str) -> bool:
         if self._grids:
@@ -194,7 +196,8 @@ def _sampler(name: str, ranges: space.Space, entropy: tuple[int, ...]) -> Any:
         warnings.simplefilter("ignore")  # ``group`` is experimental by name, and years old
         if name == "tpe":
             conditional = any(allowed.when for allowed in ranges.values())
-            return samplers.TPESampler(seed=seed, group=conditional, n_startup_trials=RANDOM_TRIALS)
+            return samplers.TPESampler(
+                seed=seed, multivariate=True, group=conditional, n_startup_trials=RANDOM_TRIALS)
         if name == "cmaes":
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return samplers.RandomSampler(seed=seed)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from automl_phys import study_record
+from automl_phys import pareto, study_record
 from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
@@ -76,7 +76,7 @@ def _job(plan: Plan, run_dir: RunDir, number: int, proposal: Proposal) -> Job:
         number, proposal.family, proposal.params, proposal.seed, plan.threads, plan.devices[0],
         plan.objective, plan.direction, plan.task, str(run_dir.path),
         folder=str(run_dir.trial(number).relative_to(run_dir.path)),
-        folds=plan.folds, fold_seed=plan.seed, rungs=proposal.rungs)
+        folds=plan.folds, fold_seed=plan.seed, rungs=proposal.rungs, others=tuple(plan.others))
 
 
 def _finished(
@@ -92,6 +92,8 @@ def _finished(
     wished = [trial.result.status for trial in trials if trial.job.family not in _for_comparison(plan)]
     if wished and all(status == "failed" for status in wished):
         raise _failure(run_dir, trials, f"Nothing but the baseline, {plan.baseline}, succeeded")
+    if plan.others:
+        show.say(pareto.sentence(plan, trials))
     stopped = sum(trial.result.status == "timed_out" for trial in trials)
     if stopped or len(trials) < wanted:
         show.say(f"The time limit ended the search: {len(trials) - stopped} of {wanted} trials were finished"

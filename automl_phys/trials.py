@@ -25,7 +25,7 @@ class Job:
     when the trial is asked for, so that pruning cannot depend on which worker was faster. ``folds`` > 0 fits on each
     fold of the problem (``resamples(folds, fold_seed)``) instead of on its train part, or on ``fold`` alone when that
     is given. ``steps`` > 0 fits on train and valid together for so many steps, with nothing left to stop early by.
-    ``folder``, relative to the run, is where its files go.
+    ``others`` are objectives to measure beside the first one. ``folder``, relative to the run, is where its files go.
     """
 
     number: int
@@ -44,6 +44,7 @@ class Job:
     fold_seed: int = 0
     steps: int = 0
     rungs: Mapping[int, float] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
     limit_s: float | None = None
 
 

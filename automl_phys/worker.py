@@ -15,12 +15,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import machine, pruning, registry, resampling
+from automl_phys import machine, objectives, pruning, registry, resampling
 from automl_phys.contracts import Fitted, Task
 from automl_phys.rundir import FitDir, write_json, write_text
 from automl_phys.trials import Job, OutOfTime, Progress, Pruned, Result, Status
@@ -73,10 +74,11 @@ def run_trial(job: Job, report: Callable[[Progress], None]) -> Result:
     values: dict[int, float] = {}
     status: Status = "done"
     value, steps, message = None, 0, ""
+    others: dict[str, float] = {}
     try:
         random.seed(job.seed)
         np.random.seed(job.seed)
-        value, steps = _fit(job, folder, values, report, began)
+        value, steps = _fit(job, folder, values, others, report, began)
     except Pruned as reason:
         status, message = "pruned", str(reason)
     except OutOfTime as reason:
@@ -87,7 +89,7 @@ def run_trial(job: Job, report: Callable[[Progress], None]) -> Result:
     finally:
         _free_memory()
     return Result(job.number, status, value, time.perf_counter() - began, message, str(os.getpid()), job.device,
-                  steps or max(values, default=0), values, _memory_mb())
+                  steps or max(values, default=0), values, _memory_mb(), others)
 
 
 class _Follower:
@@ -120,9 +122,11 @@ class _Follower:
 
 
 def _fit(
-    job: Job, folder: FitDir, values: dict[int, float], report: Callable[[Progress], None], began: float
+    job: Job, folder: FitDir, values: dict[int, float], others: dict[str, float], report: Callable[[Progress], None],
+    began: float,
 ) -> tuple[float, int]:
-    """Fit each problem of the job, save, and give the objective on all rows judged, and the longest fit's steps."""
+    """Fit each problem of the job, save, and give the objective on all rows judged, and the longest fit's steps. Other
+    objectives go to ``others``."""
     task, family = registry.load("tasks", job.task), registry.load("families", job.family)
     problems = resampling.problems(job, Path(job.run_dir))
     history: Sequence[Any] = ()
@@ -134,7 +138,11 @@ def _fit(
         fitted.save(folder.model(i if len(problems) > 1 else None))
         history, steps = history or fitted.history, max(steps, fitted.steps)
     pooled = np.concatenate(predictions)
-    value = _score(task, job, resampling.stacked([problem.valid for problem in problems]), pooled, "")
+    judged = resampling.stacked([problem.valid for problem in problems])
+    value = _score(task, job, judged, pooled, "")
+    for name in job.others:
+        others[name] = objectives.size(folder.model()) if name == objectives.SIZE else _score(
+            task, replace(job, objective=name), judged, pooled, "")
     np.save(folder.valid, pooled, allow_pickle=False)
     write_json(folder.history, list(history))
     return value, steps

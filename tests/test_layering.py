@@ -15,7 +15,7 @@ LAYERS: dict[str, int] = {
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
                      "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
-                     "packing", "expect_update", "locks", "data_files", "study_address", "former"), 2),
+                     "packing", "expect_update", "locks", "data_files", "study_address", "former", "objectives"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -50,7 +50,7 @@ LAYERS: dict[str, int] = {
                      "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
-                     "search_figures", "study_record", "study_tables", "warm_start", "dashboard", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
+                     "search_figures", "study_record", "study_tables", "warm_start", "pareto", "dashboard", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "pages", "lock_repeats", "comparison", "comparison_tables", "comparison_page", "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "console", "gallery", "checking", "check_outputs", "cli"), 6),
 }
