@@ -107,7 +107,9 @@ def _predict_with(family: str, folder: Path, rows: Any) -> Array:
 def _with_search(evaluation: Evaluation, plan: Plan, run_dir: RunDir) -> Evaluation:
     """The evaluation and how the search came to the winner."""
     trials = search_figures.read_trials(run_dir)
-    drawn = search_figures.figures(plan, trials, search_figures.read_histories(run_dir, trials))
+    ranked = search_figures.ranked(plan, trials)
+    curves = search_figures.read_histories(run_dir, ranked, search_figures.BEST_TRIALS)
+    drawn = search_figures.figures(plan, trials, curves)
     chosen = rundir.read_json(run_dir.ensemble, Ensemble)
     winner, baseline = {member.trial for member in chosen.members}, chosen.singles["baseline"].trial
     return replace(

@@ -66,21 +66,30 @@ def sentence(plan: Plan, trials: Sequence[Trial]) -> str:
 
 
 def _figure(plan: Plan, done: Sequence[Trial], name: str, winner: Collection[int], baseline: int) -> Figure:
-    def points(title: str, of: Sequence[Trial], muted: bool = False) -> Series:
-        return Series(title, "points", tuple(t.result.others[name] for t in of), tuple(map(_first, of)), muted=muted)
+    def points(title: str, of: Sequence[Trial]) -> Series:
+        return Series(title, "points", tuple(t.result.others[name] for t in of), tuple(map(_first, of)))
 
     best = _front(done, [plan.objective, name], [plan.direction, plan.others[name]])
     marked = [points("winner", [t for t in done if t.job.number in winner]),
               points("baseline", [t for t in done if t.job.number == baseline])]
-    x = [t.result.others[name] for t in done]
-    wide = min(x) > 0 and max(x) > LOG_FROM * min(x)
+    families = [points(family, [t for t in done if t.job.family == family])
+                for family in dict.fromkeys(t.job.family for t in done)]
     return Figure(
-        f"pareto-{name.replace('_', '-').replace('@', '-')}", f"Pareto front: {objectives.label(name)}", "xy",
-        Axis(objectives.label(name), scale="log" if wide else "linear"),
+        f"pareto-{name.replace('_', '-').replace('@', '-')}", "Pareto front of the search", "xy",
+        _axis(objectives.label(name), [t.result.others[name] for t in done]),
         Axis(f"{objectives.label(plan.objective)} (validation)"),
-        (points("trials", done, muted=True), _steps(best, name), *(one for one in marked if one.x)), section="Search",
-        caption=f"Each point is a trial that was done. No trial is better than those on the line in both: who wants "
-                f"less of one objective's merit for more of the other's takes one of the {len(best)} at its corners.")
+        (*families, _steps(best, name), *(one for one in marked if one.x)), section="Search",
+        caption=f"Each point is a trial that was done. No trial is better in both than the {len(best)} at the corners "
+                "of the line: who gives a little of the one for more of the other takes one of these.")
+
+
+def _axis(label: str, values: Sequence[float]) -> Axis:
+    """An axis with some room at both ends."""
+    low, high = min(values), max(values)
+    if low > 0 and high > LOG_FROM * low:
+        return Axis(label, scale="log", low=low / 1.5, high=high * 1.5)
+    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return Axis(label, low=low - room, high=high + room)
 
 
 def _steps(best: Sequence[Trial], name: str) -> Series:

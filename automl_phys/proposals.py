@@ -21,18 +21,17 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from automl_phys import pruning, space
-from automl_phys.contracts import Chosen, Known, Plan, Range
+from automl_phys import space
+from automl_phys.contracts import Chosen, Plan
+from automl_phys.family_study import FamilyStudy
+from automl_phys.pruning import Pruner
 from automl_phys.trials import Result
 from automl_phys.values import Params
-
-if TYPE_CHECKING:
-    import optuna
 
 LEAST_SHARE = 0.05
 ATTEMPTS = 20
@@ -60,57 +59,50 @@ class Proposer:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan = plan
         self._families = {chosen.family: chosen for chosen in plan.families}
-        self._studies = {name: optuna.create_study(directions=[plan.direction, *plan.others.values()])
-                         for name in self._families}
+        self._studies = {name: FamilyStudy([plan.direction, *plan.others.values()]) for name in self._families}
         self._defaults = [*_interleaved(plan), *((one.family, one.params) for one in plan.suggested)]
         self._grids = {name: _shuffled_grid(c, plan.seed) for name, c in self._families.items()} \
             if plan.sampler == "grid" else {}
-        self._asked: dict[int, tuple[str, optuna.Trial]] = {}
-        self._known: dict[str, list[Result]] = {name: [] for name in self._families}
+        self._asked: dict[int, tuple[str, int]] = {}
+        self._pruners = {name: Pruner(plan.pruner, plan.direction) for name in self._families}
         self._best = dict.fromkeys(self._families, float("inf"))
         self._seen: set[str] = set()
         for known in plan.known:
-            self._studies[known.family].add_trial(self._as_optuna(known))
+            self._studies[known.family].add(known.params, self._families[known.family].space,
+                                            [known.value, *(known.others[name] for name in plan.others)])
             self._note(known.family, known.value)
 
     def propose(self, number: int) -> Proposal | None:
         """The configuration of trial ``number``; None when nothing new is left in the space."""
         if number < len(self._defaults):
             family, params = self._defaults[number]
-            trial, params = self._ask(family, number, 0, params)
+            handle, params = self._ask(family, number, 0, params)
             rungs: Mapping[int, float] = {}
         else:
             drawn = self._draw(number)
             if drawn is None:
                 return None
-            family, trial, params = drawn
-            rungs = {} if self._plan.folds else pruning.rungs(
-                self._plan.pruner, number, self._known[family], self._plan.direction)
-        self._asked[number] = (family, trial)
+            family, handle, params = drawn
+            rungs = {} if self._plan.folds else self._pruners[family].rungs(number)
+        self._asked[number] = (family, handle)
         self._seen.add(_key(family, params))
         return Proposal(family, params, fit_seed(self._plan.seed, number), rungs)
 
     def tell(self, result: Result) -> None:
         """Let the sampler and the pruner know how a trial ended. A failed one teaches the sampler nothing."""
-        from optuna.trial import TrialState
-
-        family, trial = self._asked.pop(result.number)
+        family, handle = self._asked.pop(result.number)
         study = self._studies[family]
-        self._known[family].append(result)
-        for step, value in result.values.items() if not self._plan.others else ():
-            trial.report(value, step)
+        self._pruners[family].add(result)
         if result.status == "done" and result.value is not None:
             self._note(family, result.value)
-            study.tell(trial, [result.value, *(result.others[name] for name in self._plan.others)])
+            study.tell(handle, [result.value, *(result.others[name] for name in self._plan.others)])
         elif result.status == "pruned":
-            study.tell(trial, state=TrialState.PRUNED)
+            study.tell_pruned(handle, result.values)
         else:
-            study.tell(trial, state=TrialState.FAIL)
+            study.tell_failed(handle)
 
-    def _draw(self, number: int) -> tuple[str, optuna.Trial, Params] | None:
+    def _draw(self, number: int) -> tuple[str, int, Params] | None:
         """A family and a configuration of it that was not tried before."""
-        from optuna.trial import TrialState
-
         for attempt in range(ATTEMPTS):
             families = [name for name in self._standing() if self._has_more(name)]
             if not families:
@@ -119,21 +111,16 @@ class Proposer:
             shares = _shares([self._families[name].cost for name in families])
             family = families[int(rng.choice(len(families), p=shares))]
             point = self._grids[family].pop(0) if self._grids else None
-            trial, params = self._ask(family, number, attempt, point)
+            handle, params = self._ask(family, number, attempt, point)
             if _key(family, params) not in self._seen:
-                return family, trial, params
-            self._studies[family].tell(trial, state=TrialState.FAIL)
+                return family, handle, params
+            self._studies[family].tell_failed(handle)
         return None
 
-    def _ask(self, family: str, number: int, attempt: int, fixed: Params | None) -> tuple[optuna.Trial, Params]:
-        study, ranges = self._studies[family], self._families[family].space
-        study.sampler = _sampler(self._plan.sampler, ranges, (self._plan.seed, number, attempt, 2))
-        if fixed is not None:
-            study.enqueue_trial(space.for_optuna(fixed, ranges))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # optuna calls some of its stable parts experimental
-            trial = study.ask()
-            return trial, space.suggest(trial, ranges)
+    def _ask(self, family: str, number: int, attempt: int, fixed: Params | None) -> tuple[int, Params]:
+        ranges = self._families[family].space
+        sampler = _sampler(self._plan.sampler, ranges, (self._plan.seed, number, attempt, 2))
+        return self._studies[family].ask(sampler, ranges, fixed)
 
     def _note(self, family: str, value: float) -> None:
         """Keep the best value of a family, its sign such that less is better."""
@@ -142,17 +129,6 @@ class Proposer:
     def _standing(self) -> list[str]:
         """Families, that with the best value first; those that have none yet last."""
         return sorted(self._families, key=lambda name: self._best[name])
-
-    def _as_optuna(self, known: Known) -> Any:
-        """A trial of a former run as Optuna knows its own."""
-        from optuna.trial import create_trial
-
-        ranges = self._families[known.family].space
-        distributions = {name: _distribution(ranges[name]) for name in known.params
-                         if not space.is_pinned(ranges[name])}
-        return create_trial(
-            values=[known.value, *(known.others[name] for name in self._plan.others)],
-            params=space.for_optuna(known.params, ranges), distributions=distributions)
 
     def _has_more(self, family: str) -> bool:
         if self._grids:
@@ -201,18 +177,6 @@ def _sampler(name: str, ranges: space.Space, entropy: tuple[int, ...]) -> Any:
         if name == "cmaes":
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return samplers.RandomSampler(seed=seed)
-
-
-def _distribution(allowed: Range) -> Any:
-    """A range as :func:`automl_phys.space.suggest` asks Optuna for it."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if allowed.choices:
-        return CategoricalDistribution([json.dumps(choice) for choice in allowed.choices])
-    low, high = allowed.low or 0.0, allowed.high or 0.0
-    if allowed.integer:
-        return IntDistribution(int(low), int(high), log=allowed.log)
-    return FloatDistribution(low, high, log=allowed.log)
 
 
 def _key(family: str, params: Params) -> str:

@@ -19,7 +19,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
-                     "proposals", "dispatch", "arrays", "leaderboard", "assignment", "chain", "cluster_scores", "cluster_figures",
+                     "proposals", "family_study", "dispatch", "arrays", "leaderboard", "assignment", "chain", "cluster_scores", "cluster_figures",
                      "cluster_tables", "points", "points_problem", "points_scale", "cluster_count", "cluster_profiles",
                      "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
                      "scatter", "placing", "arrow_kinds", "table_amounts",

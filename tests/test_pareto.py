@@ -40,7 +40,7 @@ def test_the_figure_draws_the_front_as_steps_and_marks_winner_and_baseline(fakes
     assert series["front"].x == (10, 40, 40, 400, 400, 1000, 1000)
     assert series["front"].y == (5.0, 5.0, 3.0, 3.0, 1.0, 1.0, 0.5)
     assert (series["winner"].x, series["baseline"].y) == ((1000,), (5.0,))
-    assert len(series["trials"].x) == 6
+    assert len(series["line"].x) == 6
     assert (figure.x.scale, figure.x.label) == ("log", "Size of the model (bytes)")
     _, up = pareto.figures(fakes.plan("line", others=OTHERS), TRIALS, {6}, 0)
     assert up.name == "pareto-bend"
