@@ -107,6 +107,9 @@ def test_killed_at_any_moment_and_resumed_a_search_ends_as_if_nothing_had_been(f
     before = {f: f.stat().st_mtime_ns for f in run.glob("trials/*/result.json")}
     resumed, _ = do(fakes, plan, run, "dask")
     whole, _ = do(fakes, plan, tmp_path / "whole")
+    from test_study_record import agrees
+
+    assert agrees(plan, run, resumed), "the record has a trial twice, or one that still runs"
     assert interrupted < 24
     assert numbers(resumed) == numbers(whole)
     assert all(f.stat().st_mtime_ns == at for f, at in before.items()), "a finished trial was done twice"

@@ -17,6 +17,7 @@ from automl_phys import registry, rundir, search, study_address, study_record, s
 from automl_phys.contracts import Range
 from automl_phys.errors import CallError, RunError
 from automl_phys.rundir import RunDir
+from automl_phys.search_figures import read_trials
 from automl_phys.trials import Job, Progress, Result
 
 
@@ -49,10 +50,10 @@ def on_record(plan, folder):
 
 
 def agrees(plan, folder, trials):
-    """Whether the record says of finished trials what they are."""
+    """Whether the record says of finished trials what their files say."""
     found = on_record(plan, folder)
     assert sorted(found) == [t.job.number for t in trials]
-    for ended in trials:
+    for ended in read_trials(RunDir(Path(folder))):
         family, kept = found[ended.job.number]
         states = {"done": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "timed_out": "FAIL"}
         assert (family, kept.state.name) == (ended.job.family, states[ended.result.status])
