@@ -80,8 +80,8 @@ class Watch:
     """A ``Show`` that notes how fast it goes, and how much memory the process has."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._ended, self._began, self._last = total, 0, time.perf_counter(), time.perf_counter()
-        self._last_ended = 0
+        self._total, self._ended, self._last_ended = total, 0, 0
+        self._last, self._last_cpu = time.perf_counter(), time.process_time()
 
     def begin(self, plan: Plan, folder: Path) -> None: ...
     def stage(self, title: str) -> None: ...
@@ -96,12 +96,13 @@ class Watch:
             return
         self._ended += 1
         if self._ended in MARKS or self._ended == self._total:
-            now = time.perf_counter()
-            rate = (self._ended - self._last_ended) / (now - self._last)
+            now, cpu = time.perf_counter(), time.process_time()
+            count = self._ended - self._last_ended
+            took, used = (now - self._last) / count, (cpu - self._last_cpu) / count
             memory = psutil.Process().memory_info().rss / 2**20
-            print(f"{self._ended:6d} trials: {rate:6.1f} a second, {1e3 / rate:6.1f} ms each since the last mark; "
-                  f"memory {memory:5.0f} MB", flush=True)
-            self._last, self._last_ended = now, self._ended
+            print(f"{self._ended:6d} trials: {1 / took:5.1f} a second since the last mark, {1e3 * took:5.1f} ms each "
+                  f"({1e3 * used:.1f} ms of CPU); memory {memory:4.0f} MB", flush=True)
+            self._last, self._last_cpu, self._last_ended = now, cpu, self._ended
 
 
 def main() -> None:
