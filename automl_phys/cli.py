@@ -270,6 +270,18 @@ def report(run: RunFolder, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def dashboard(
+    run: RunFolder,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 takes a free one.")] = 8080,
+) -> None:
+    """Look at the search of a run in the browser, with optuna-dashboard; Ctrl-C ends it."""
+    from automl_phys import pipeline
+    from automl_phys.rundir import RunDir
+
+    pipeline.dashboard(RunDir(run), port, typer.echo)
+
+
+@app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(
         metavar="RUN RUN...", help="Finished runs, folders or archives; the others are compared with the first.")],

@@ -109,6 +109,25 @@ class Chosen:
 
 
 @dataclass(frozen=True)
+class Known:
+    """A trial of a former run that was done. ``value`` and ``others`` as in ``trials.Result``."""
+
+    family: str
+    params: Params
+    value: float
+    others: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """A configuration to begin with, and where it comes from."""
+
+    family: str
+    params: Params
+    origin: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that decides a run, made by a pure function of recipe, facts and machine.
 
@@ -145,6 +164,16 @@ class Plan:
     minutes_per_trial: float | None = None
     site: Site | None = None
     precision: str = "float32"
+    storage: str = ""
+    """Address of the server that the search's record goes to; empty for a file of the run."""
+    others: Mapping[str, Direction] = field(default_factory=dict)
+    """Objectives beside the first one, which decides: they shape the search."""
+    warm_start: tuple[str, ...] = ()
+    """Folders of former runs that the search begins with."""
+    known: tuple[Known, ...] = ()
+    """Trials of theirs on the same problem, which the sampler is told of."""
+    suggested: tuple[Suggested, ...] = ()
+    """Configurations of theirs that are tried after the defaults."""
 
     def device(self, family: str) -> DeviceKind:
         """The kind of device that trials of a family of the plan need."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import keras_fit
+from automl_phys import epoch_checkpoints, keras_fit
 from automl_phys.detecting import Detector, Floats, Given
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array
@@ -75,15 +75,15 @@ def train(network: Any, given: Given, values: Mapping[str, Any], job: Job, watch
         usual = np.maximum(mean, LEAST * mean.mean()) if weighted else np.ones(said.shape[1])
         return usual.astype(np.float32), normal.min(axis=0).astype(np.float32)
 
-    def follow(epoch: int, said: Array) -> None:
+    def follow(epoch: int, said: Array) -> float:
         raw = _mean(said, scales(said)[0])
-        watch(epoch, given.tail(raw)(raw))
+        return watch(epoch, given.tail(raw)(raw))
 
     training = keras_fit.Training(
         values["epochs"], values["batch_size"], values["learning_rate"], weight_decay=values.get("weight_decay", 1e-5),
         patience=max(8, values["epochs"] // 5), stop_after=job.steps)
     course = keras_fit.fit(network, head, batch(given.train, given.weight), batch(given.valid, held_out), training,
-                           job.seed, follow)
+                           job.seed, follow, place=epoch_checkpoints.place(job))
     said = keras_fit.predict(network, (given.valid,))
     usual, least = scales(said)
     return Detector(given.frame, kind(network, usual, least), given.tail(_mean(said, usual)), course.best_epoch,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from automl_phys import ensemble, registry, resampling, rundir, search_figures
+from automl_phys import ensemble, pareto, registry, resampling, rundir, search_figures
 from automl_phys.contracts import Candidate, Plan, Problem, Replica, Show
 from automl_phys.exhibits import Evaluation
 from automl_phys.rundir import FitDir, RunDir, read_json
@@ -107,9 +107,14 @@ def _predict_with(family: str, folder: Path, rows: Any) -> Array:
 def _with_search(evaluation: Evaluation, plan: Plan, run_dir: RunDir) -> Evaluation:
     """The evaluation and how the search came to the winner."""
     trials = search_figures.read_trials(run_dir)
-    drawn = search_figures.figures(plan, trials, search_figures.read_histories(run_dir, trials))
-    return replace(evaluation, tables=(*evaluation.tables, search_figures.by_family(plan, trials)),
-                   figures=(*evaluation.figures, *drawn))
+    ranked = search_figures.ranked(plan, trials)
+    curves = search_figures.read_histories(run_dir, ranked, search_figures.BEST_TRIALS)
+    drawn = search_figures.figures(plan, trials, curves)
+    chosen = rundir.read_json(run_dir.ensemble, Ensemble)
+    winner, baseline = {member.trial for member in chosen.members}, chosen.singles["baseline"].trial
+    return replace(
+        evaluation, figures=(*evaluation.figures, *drawn, *pareto.figures(plan, trials, winner, baseline)),
+        tables=(*evaluation.tables, *pareto.tables(plan, trials), search_figures.by_family(plan, trials)))
 
 
 def winner_name(members: tuple[Member, ...]) -> str:

@@ -25,7 +25,8 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from automl_phys import blocks, mixed_precision
+from automl_phys import blocks, epoch_checkpoints, mixed_precision
+from automl_phys.epoch_checkpoints import Place
 from automl_phys.values import Array
 
 T = TypeVar("T")
@@ -81,6 +82,9 @@ class Whole:
         self.batch, self.rows = train.take(slice(None)), len(train)
         self._made: Any = None
 
+    def skip(self, epochs: int) -> None:
+        """Nothing is drawn here that an epoch would have to be left out of."""
+
     def epoch(self, make: Callable[[Batch], T]) -> Iterator[T]:
         """The block, as ``make`` puts it where the training is; done once."""
         if self._made is None:
@@ -97,6 +101,11 @@ class Streamed:
         self.blocks = blocks.count(len(train), max(1, DEVICE_BYTES // (2 * width)))
         self.rows = blocks.largest(len(train), self.blocks)
         self._epochs = blocks.epochs(len(train), self.blocks, seed % 2**32)
+
+    def skip(self, epochs: int) -> None:
+        """Leave out the blocks of so many epochs."""
+        for _ in range(epochs):
+            next(self._epochs)
 
     def epoch(self, make: Callable[[Batch], T]) -> Iterator[T]:
         """The blocks of the next epoch, as ``make`` puts them where the training is."""
@@ -202,9 +211,10 @@ def _stderr_closed() -> Iterator[None]:
 
 def fit(
     network: Any, head: Head, train: Batch, valid: Batch, training: Training, seed: int, follow: Follow,
-    between: Between | None = None,
+    between: Between | None = None, place: Place | None = None,
 ) -> Course:
-    """Train ``network`` in place.
+    """Train ``network`` in place, from the checkpoint in ``place`` if there is one; without ``between`` and averaged
+    weights, and not on torch, whose shuffles cannot be taken up.
 
     Raises FloatingPointError when the validation loss is no longer a number, and whatever ``follow`` and ``between``
     raise.
@@ -216,10 +226,12 @@ def fit(
     steps = rows.blocks * math.ceil(rows.rows / training.batch_size)
     optimizer = _optimizer(network, training, steps)
     curve = _Curve(training.patience, training.stop_after, follow, between)
+    resumable = not between and not training.average and keras.backend.backend() != "torch"
+    place = place if place and resumable else Place()
     # What judges between epochs may keep what it compiled; that must be what the network is afterwards.
     with mixed_precision.training(*([] if between else [network])):
         train_it = _fit_scan if keras.backend.backend() == "jax" else _fit_keras
-        best = train_it(network, optimizer, head, rows, valid, training, seed, curve)
+        best = train_it(network, optimizer, head, rows, valid, training, seed, curve, place)
     network.set_weights(best)
     return Course(curve.best_epoch, tuple(curve.history))
 
@@ -291,6 +303,17 @@ class _Curve:
         self.patience, self.stop_after, self.follow, self.between = patience, stop_after, follow, between
         self.best_epoch, self.best_loss = 0, math.inf
         self.history: list[dict[str, float]] = []
+        self.values: list[float] = []
+
+    @property
+    def course(self) -> epoch_checkpoints.Course:
+        """What a checkpoint holds of it."""
+        return epoch_checkpoints.Course(tuple(self.history), self.best_epoch, self.best_loss, tuple(self.values))
+
+    def restore(self, course: epoch_checkpoints.Course) -> None:
+        """Go on from there."""
+        self.history, self.values = list(course.history), list(course.values)
+        self.best_epoch, self.best_loss = course.best_epoch, course.best_loss
 
     def add(self, train_loss: float, valid_loss: float, predictions: Array, sync: Callable[[], None]) -> bool:
         """Take one epoch; True when it is to be kept: the best so far, or the latest where none is judged. ``sync``
@@ -300,7 +323,9 @@ class _Curve:
             raise FloatingPointError(f"the loss became {valid_loss if math.isfinite(train_loss) else train_loss} "
                                      f"in epoch {epoch}; a lower learning rate may help")
         self.history.append({"step": float(epoch), "train_loss": train_loss, "valid_loss": valid_loss})
-        self.follow(epoch, predictions)
+        value = self.follow(epoch, predictions)
+        if isinstance(value, float):
+            self.values.append(value)
         if self.between:
             self.between(epoch, sync)
         if valid_loss >= self.best_loss and not self.stop_after:
@@ -329,18 +354,73 @@ def _optimizer(network: Any, training: Training, steps_per_epoch: int) -> Any:
 
 def _fit_scan(
     network: Any, optimizer: Any, head: Head, train: Whole | Streamed, valid: Batch, training: Training, seed: int,
-    curve: _Curve,
+    curve: _Curve, place: Place,
 ) -> list[Array]:
     """Epochs as compiled scans over blocks on JAX; gives the weights of the best one."""
     import jax
     import jax.numpy as jnp
 
-    rows = train.rows
-    size = min(training.batch_size, rows)
-    steps = math.ceil(rows / size)
-
     def on_device(batch: Batch) -> Any:
         return [jnp.asarray(a) for a in batch.inputs], jnp.asarray(batch.target), jnp.asarray(batch.weight)
+
+    run_epoch, run_judge = _compiled(network, optimizer, head, training, train.rows)
+    judged, total = _judged_in(valid, on_device), valid.weight.sum(dtype=np.float64)
+    groups = network.trainable_variables, network.non_trainable_variables, optimizer.variables
+    state: Any = tuple([jnp.array(v.value, copy=True) for v in group] for group in groups)
+    if training.average:
+        state = (*state, [jnp.array(v, copy=True) for v in state[0]], jnp.zeros(()))
+
+    def weights() -> Any:
+        return (state[3] if training.average else state[0]), state[1]
+
+    def placed(values: Any) -> list[Array]:
+        by_path = {v.path: value for group, part in zip(groups[:2], values, strict=True)
+                   for v, value in zip(group, part, strict=True)}
+        return [np.asarray(by_path[v.path]) for v in network.weights]
+
+    def groups_now() -> dict[str, list[Array]]:
+        """All that the next epoch depends on, as arrays in memory of their own."""
+        return {"state": [np.array(one) for one in jax.tree.leaves(state)],
+                "best": [np.array(one) for one in jax.tree.leaves(best)], "key": [np.array(jax.random.key_data(key))]}
+
+    key, best = jax.random.key(seed % 2**32), weights()
+    if before := place.read(groups_now):
+        found, course = before
+        curve.restore(course)
+        train.skip(len(course.history))
+        state = jax.tree.unflatten(jax.tree.structure(state), [jnp.asarray(one) for one in found["state"]])
+        best = jax.tree.unflatten(jax.tree.structure(best), found["best"])
+        key = jax.random.wrap_key_data(jnp.asarray(found["key"][0]))
+    for _ in range(len(curve.history), training.epochs):
+        train_losses, valid_loss, predictions = [], 0.0, []
+        for block in train.epoch(on_device):
+            key, shuffle = jax.random.split(key)
+            state, loss = run_epoch(state, shuffle, block)
+            train_losses.append(loss)
+        for data in judged():
+            loss, said = run_judge(*weights(), data)
+            valid_loss += float(loss)
+            predictions.append(np.asarray(said))
+        now = weights()
+        if curve.add(float(np.mean(train_losses)), float(valid_loss / total), np.concatenate(predictions),
+                     partial(_put, network, placed, now)):
+            best = jax.tree.map(np.array, now)
+        if curve.ended:
+            break
+        if place.due:
+            place.write(groups_now(), curve.course)
+    return placed(best)
+
+
+def _compiled(
+    network: Any, optimizer: Any, head: Head, training: Training, rows: int
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The scan over the batches of a block of ``rows``, and what judges a block: functions of all that they change."""
+    import jax
+    import jax.numpy as jnp
+
+    size = min(training.batch_size, rows)
+    steps = math.ceil(rows / size)
 
     def call(trainable: Any, fixed: Any, inputs: Any, training: bool) -> Any:
         return network.stateless_call(trainable, fixed, _given(inputs), training=training)
@@ -371,39 +451,7 @@ def _fit_scan(
         predictions = head.finish(call(trainable, fixed, inputs, False)[0])
         return (weight * head.judge(target, predictions)).sum(), predictions
 
-    run_epoch, run_judge = jax.jit(epoch, donate_argnums=0), jax.jit(judge)
-    judged, total = _judged_in(valid, on_device), valid.weight.sum(dtype=np.float64)
-    groups = network.trainable_variables, network.non_trainable_variables, optimizer.variables
-    state: Any = tuple([jnp.array(v.value, copy=True) for v in group] for group in groups)
-    if training.average:
-        state = (*state, [jnp.array(v, copy=True) for v in state[0]], jnp.zeros(()))
-
-    def weights() -> Any:
-        return (state[3] if training.average else state[0]), state[1]
-
-    def placed(values: Any) -> list[Array]:
-        by_path = {v.path: value for group, part in zip(groups[:2], values, strict=True)
-                   for v, value in zip(group, part, strict=True)}
-        return [np.asarray(by_path[v.path]) for v in network.weights]
-
-    key, best = jax.random.key(seed % 2**32), weights()
-    for _ in range(training.epochs):
-        train_losses, valid_loss, predictions = [], 0.0, []
-        for block in train.epoch(on_device):
-            key, shuffle = jax.random.split(key)
-            state, loss = run_epoch(state, shuffle, block)
-            train_losses.append(loss)
-        for data in judged():
-            loss, said = run_judge(*weights(), data)
-            valid_loss += float(loss)
-            predictions.append(np.asarray(said))
-        now = weights()
-        if curve.add(float(np.mean(train_losses)), float(valid_loss / total), np.concatenate(predictions),
-                     partial(_put, network, placed, now)):
-            best = jax.tree.map(np.array, now)
-        if curve.ended:
-            break
-    return placed(best)
+    return jax.jit(epoch, donate_argnums=0), jax.jit(judge)
 
 
 def _put(network: Any, placed: Callable[[Any], list[Array]], state: Any) -> None:
@@ -425,7 +473,7 @@ def _judged_in(valid: Batch, make: Callable[[Batch], T]) -> Callable[[], Iterabl
 
 def _fit_keras(
     network: Any, optimizer: Any, head: Head, train: Whole | Streamed, valid: Batch, training: Training, seed: int,
-    curve: _Curve,
+    curve: _Curve, place: Place,
 ) -> list[Array]:
     """Keras's own ``fit`` on TensorFlow and torch; gives the weights of the best epoch."""
     keras = load_keras()
@@ -445,34 +493,41 @@ def _fit_keras(
     def as_it_is() -> None:
         """Keras trains the network itself: its weights are in place."""
 
-    class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc,name-defined]  # keras is not typed
-        def on_epoch_end(self, _epoch: int, logs: Mapping[str, float] | None = None) -> None:
-            nonlocal best
-            if curve.add(float((logs or {})["loss"]), *judge(), as_it_is):
-                best = network.get_weights()
-            self.model.stop_training = curve.ended
+    def variables() -> list[Any]:
+        return [*network.trainable_variables, *network.non_trainable_variables, *optimizer.variables]
+
+    def groups_now() -> dict[str, list[Array]]:
+        return {"state": [keras.ops.convert_to_numpy(one.value) for one in variables()], "best": best}
 
     on_tensorflow = keras.backend.backend() == "tensorflow"
     # torch takes one step at a time
     network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=min(32, steps) if on_tensorflow else 1,
                     jit_compile=False if _slowed_by_xla() else "auto")
-    fit: Any = partial(network.fit, batch_size=training.batch_size, shuffle=True, verbose=0)
-    if isinstance(train, Whole):
-        one = train.batch
-        if on_tensorflow:
-            network.fit(_pipeline(one, training.batch_size, seed), epochs=training.epochs, callbacks=[AfterEpoch()],
-                        shuffle=False, verbose=0)
-        else:
-            fit(_given(one.inputs), one.target, sample_weight=one.weight, epochs=training.epochs,
-                callbacks=[AfterEpoch()])
-        return best
-    for _ in range(training.epochs):
-        losses = [fit(_given(block.inputs), block.target, sample_weight=block.weight, epochs=1).history["loss"][0]
-                  for block in train.epoch(lambda batch: batch)]
-        if curve.add(float(np.mean(losses)), *judge(), as_it_is):
+    fit: Any = partial(network.fit, epochs=1, verbose=0)
+
+    def epoch() -> float:
+        """Train for one epoch; gives the mean loss."""
+        if on_tensorflow and isinstance(train, Whole):
+            batches = _pipeline(train.batch, training.batch_size, seed, len(curve.history))
+            return float(fit(batches, shuffle=False).history["loss"][0])
+        return float(np.mean([
+            fit(_given(block.inputs), block.target, sample_weight=block.weight, batch_size=training.batch_size,
+                shuffle=True).history["loss"][0] for block in train.epoch(lambda batch: batch)]))
+
+    if before := place.read(groups_now):
+        found, course = before
+        curve.restore(course)
+        train.skip(len(course.history))
+        best = list(found["best"])
+        for variable, value in zip(variables(), found["state"], strict=True):
+            variable.assign(value)
+    for _ in range(len(curve.history), training.epochs):
+        if curve.add(epoch(), *judge(), as_it_is):
             best = network.get_weights()
         if curve.ended:
             break
+        if place.due:
+            place.write(groups_now(), curve.course)
     return best
 
 
@@ -498,9 +553,9 @@ def _slowed_by_xla() -> bool:
     return load_keras().backend.backend() == "tensorflow" and not on_gpu()
 
 
-def _pipeline(batch: Batch, size: int, seed: int) -> Any:
-    """A ``tf.data.Dataset`` of batches in an order that is drawn anew each epoch, read from where the rows lie (which
-    may be a mapped file) while the last one is trained on."""
+def _pipeline(batch: Batch, size: int, seed: int, epoch: int) -> Any:
+    """A ``tf.data.Dataset`` of the batches of an epoch, in an order of its own, read from where the rows lie (which may
+    be a mapped file) while the last one is trained on."""
     import tensorflow as tf
 
     arrays = (*batch.inputs, batch.target, batch.weight)
@@ -515,5 +570,5 @@ def _pipeline(batch: Batch, size: int, seed: int) -> Any:
         *inputs, target, weight = made
         return tuple(inputs) if len(inputs) > 1 else inputs[0], target, weight  # a list would be one tensor
 
-    rows = tf.data.Dataset.range(len(batch)).shuffle(len(batch), seed=seed % 2**31, reshuffle_each_iteration=True)
-    return rows.batch(size).map(shaped).prefetch(PREFETCHED)
+    order = np.random.default_rng((seed % 2**32, epoch)).permutation(len(batch))
+    return tf.data.Dataset.from_tensor_slices(order).batch(size).map(shaped).prefetch(PREFETCHED)

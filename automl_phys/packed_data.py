@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import file_hashes, image_files, recipe_paths
+from automl_phys.rundir import RunDir
 
 if TYPE_CHECKING:
     from automl_phys.recipe import Recipe
@@ -34,7 +35,7 @@ class Datum:
     @property
     def sha256(self) -> str | None:
         """Of a folder: of its images' names and digests; None where there is nothing to hash."""
-        if self.source is None or (self.source.is_dir() and not image_files.any_in(self.source)):
+        if self.source is None or (self.source.is_dir() and not _holds_images(self.source)):
             return None
         return file_hashes.sha256(self.source)
 
@@ -44,7 +45,7 @@ class Datum:
             return
         if not self.source.is_dir():
             yield self.name, self.source
-        elif image_files.any_in(self.source):
+        elif _holds_images(self.source):
             for name in image_files.find(self.source).names:
                 yield f"{self.name}/{name}", self.source / name
         else:
@@ -87,6 +88,11 @@ def personal_folders(run: Path, wanted: Recipe) -> tuple[str, ...]:
               *(_fixed(_whole(path, wanted.folder)[0]) for path in recipe_paths.named_paths(wanted.data))}
     texts = {str(place) for place in places if len(place.parts) > 1}
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
+
+
+def _holds_images(folder: Path) -> bool:
+    """Whether a folder is one of images; that of a run has figures, and is none."""
+    return not RunDir(folder).plan.exists() and image_files.any_in(folder)
 
 
 def _whole(path: str, folder: Path) -> tuple[Path, str]:

@@ -38,8 +38,13 @@ def make_plan(wanted: Recipe, known: Facts | None = None) -> Plan:
 
     Raises DataError and RecipeError.
     """
+    from automl_phys import warm_start
+
     task = registry.load("tasks", wanted.task)
-    return plan.make(wanted, known or task.look(wanted.options, wanted.folder, wanted.seed), machine.look())
+    formers = warm_start.find(wanted)
+    facts = known or task.look(wanted.options, wanted.folder, wanted.seed)
+    fingerprint = task.fingerprint(wanted.options, wanted.folder, wanted.seed) if formers else ""
+    return plan.make(wanted, facts, machine.look(), formers=formers, fingerprint=fingerprint)
 
 
 def job_script(decided: Plan) -> str:
@@ -58,14 +63,32 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound. With ``cache`` it
     takes its prepared problem from an earlier run in ``out`` with the same inputs, if there is one.
     """
-    from automl_phys import diagnose, earlier, evaluate, locks, prepare, refit, search, verify, worker
+    from automl_phys import (
+        diagnose,
+        earlier,
+        evaluate,
+        locks,
+        prepare,
+        refit,
+        search,
+        study_record,
+        verify,
+        warm_start,
+        worker,
+    )
 
     began = time.monotonic()
     show.stage("Plan")
     known = earlier.find(wanted, out) if cache and not resume else None
     facts = known.facts if known else None
-    run_dir = _last_run(wanted, out) if resume else _new_run(wanted, make_plan(wanted, facts), out)
-    decided = rundir.read_json(run_dir.plan, Plan)
+    if resume:
+        run_dir = _last_run(wanted, out)
+        decided = rundir.read_json(run_dir.plan, Plan)
+    else:
+        decided = make_plan(wanted, facts)
+        study_record.check(decided)
+        run_dir = _new_run(wanted, decided, out)
+        decided = rundir.read_json(run_dir.plan, Plan)
     show.begin(decided, run_dir.path)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework, decided.precision))
     prepare.run(wanted, decided, run_dir, show, known)
@@ -78,7 +101,8 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     verify.run(decided, run_dir, show)
     evaluate.run(decided, run_dir, show)
     diagnose.run(decided, run_dir, show)
-    locks.write(wanted, run_dir)
+    locks.write(warm_start.pinned(wanted, decided), run_dir)
+    study_record.mend(decided, run_dir, show)
     render(run_dir, wanted.report.formats, wanted.report.figures, show)
     return run_dir
 
@@ -144,6 +168,13 @@ def compare(folders: Sequence[Path], page: Path | None, show: Show) -> Compariso
     return found
 
 
+def dashboard(run_dir: RunDir, port: int, tell: Callable[[str], None]) -> None:
+    """Serve the search of a run, finished or not, to a browser here, until Ctrl-C. Raises AutomlPhysError."""
+    from automl_phys import dashboard as server
+
+    server.serve(run_dir, port, tell)
+
+
 def render(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], show: Show) -> Path:
     """Write the report of a run from its files, and the manifest; gives the report's path. Takes seconds."""
     from automl_phys import report
@@ -155,9 +186,11 @@ def render(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str
 
 def _new_run(wanted: Recipe, decided: Plan, out: Path) -> RunDir:
     """Make the run's folder with recipe, plan and environment, and point ``latest`` to it."""
+    from automl_phys import warm_start
+
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     run_dir = RunDir(out / wanted.name / f"{stamp}-{_hash(wanted)}")
-    rundir.write_text(run_dir.recipe, recipe.dump(wanted))
+    rundir.write_text(run_dir.recipe, recipe.dump(warm_start.pinned(wanted, decided)))
     rundir.write_json(run_dir.environment, machine.describe())
     rundir.write_json(run_dir.plan, decided)
     rundir.point_to(run_dir.path.parent / "latest", run_dir.path.name)

@@ -70,7 +70,8 @@ def devices(
     if compute.workers != "auto":
         return _of_number(compute.workers, on_gpus, bool(beside), reasons)
     cores = (machine.cores - len(on_gpus) * threads) // threads
-    fewest = 1 if not on_gpus or (machine.hosts == 1 and not compute.elsewhere) else 0  # a batch job for one trial has no place for another
+    # A batch job for one trial has no place for another.
+    fewest = 1 if not on_gpus or (machine.hosts == 1 and not compute.elsewhere) else 0
     most = max(fewest, cores) if beside else 0
     if on_gpus and len(beside) == 1 and _is_tried_once(beside[0]):
         most = 1

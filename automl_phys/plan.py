@@ -6,12 +6,12 @@ be tested with made-up machines. How data are looked at is the task's work, what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from automl_phys import kinds, placement, readable, registry, space
+from automl_phys import former, kinds, objectives, placement, readable, registry, space
 from automl_phys.contracts import (
     Chosen,
     Costed,
@@ -25,6 +25,7 @@ from automl_phys.contracts import (
     direction_of,
 )
 from automl_phys.errors import Mistake, RecipeError
+from automl_phys.former import Former
 from automl_phys.sites import Batch, Site
 from automl_phys.values import Direction
 
@@ -57,11 +58,13 @@ def is_installed(package: str) -> bool:
 
 
 def make(
-    recipe: Recipe, facts: Facts, machine: Machine, available: Callable[[str], bool] = is_installed
+    recipe: Recipe, facts: Facts, machine: Machine, available: Callable[[str], bool] = is_installed,
+    formers: Sequence[Former] = (), fingerprint: str = "",
 ) -> Plan:
     """Decide everything that a run needs.
 
-    ``available`` tells whether a package can be imported. Raises RecipeError when no family can take the problem.
+    ``available`` tells whether a package can be imported; ``formers`` are runs to begin with, and ``fingerprint`` is of
+    this problem, to tell whether theirs was the same. Raises RecipeError when no family can take the problem.
     """
     task = registry.load("tasks", recipe.task)
     reasons: list[str] = []
@@ -80,12 +83,16 @@ def make(
     folds = facts.sizes.get("folds", 0)
     replicas = _replicas(recipe, task, facts, reasons)
     refit, bagging = (False, 1) if task.REPLICAS else _refits(recipe, facts, folds, reasons)
+    others = _others(recipe, task, facts, reasons)
+    pruner = _pruner(recipe, others, reasons)
+    taken = former.take(formers, families, fingerprint, objective, tuple(others))
+    reasons += taken.reasons
     return Plan(
         name=recipe.name, task=recipe.task, facts=facts, families=families, skipped=skipped, baseline=task.BASELINE,
         objective=objective, direction=direction,
         trials=recipe.search.trials, minutes=recipe.search.minutes,
         search_minutes=_search_minutes(recipe.search.minutes, refit or bagging > 1 or replicas > 0, reasons),
-        sampler=recipe.search.sampler, pruner=recipe.search.pruner,
+        sampler=recipe.search.sampler, pruner=pruner, others=others,
         ensemble=1 if task.REPLICAS else recipe.model.ensemble, folds=folds, refit=refit, bagging=bagging,
         replicas=replicas,
         executor=recipe.compute.executor, workers=workers, threads=threads,
@@ -93,6 +100,8 @@ def make(
         memory_mb_per_worker=memory // max(1, workers // machine.hosts),
         framework=framework, seed=recipe.seed, reasons=tuple(reasons), precision=precision,
         minutes_per_trial=recipe.search.minutes_per_trial, site=site,
+        storage=recipe.search.storage or "",
+        warm_start=tuple(one.path for one in formers), known=taken.known, suggested=taken.suggested,
     )
 
 
@@ -122,13 +131,34 @@ def _where(recipe: Recipe, here: Machine, reasons: list[str]) -> tuple[Site | No
 
 
 def _objective(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> tuple[str, Direction]:
-    name = recipe.search.objective
+    """The objective that decides."""
+    name = next(iter(recipe.search.objectives), None)
     if name is None:
         name = task.objective_for(facts) if isinstance(task, Deciding) else task.DEFAULT_OBJECTIVE
         reasons.append(f"The objective is {name}, the default of task '{recipe.task}'.")
     if mistake := task.refuse(name, facts):
         raise RecipeError(mistake)
     return name, direction_of(task.OBJECTIVES, name)
+
+
+def _others(recipe: Recipe, task: Task, facts: Facts, reasons: list[str]) -> dict[str, Direction]:
+    """Further objectives, and their directions."""
+    first, *names = recipe.search.objectives or ("",)
+    for name in names:
+        if name not in objectives.OWN and (mistake := task.refuse(name, facts)):
+            raise RecipeError(mistake)
+    if names:
+        reasons.append(f"{first} decides which trials win; {', '.join(names)} shape{'s' * (len(names) == 1)} the "
+                       "search besides, and the report shows which trials no other one beats in all of them.")
+    return {name: objectives.direction(task.OBJECTIVES, name) for name in names}
+
+
+def _pruner(recipe: Recipe, others: Mapping[str, Direction], reasons: list[str]) -> str:
+    """Pruning looks at one objective only: a trial that falls behind in it may be the best in another."""
+    if others and recipe.search.pruner != "none":
+        reasons.append("No trial is pruned: one that falls behind in the first objective may be the best in another.")
+        return "none"
+    return recipe.search.pruner
 
 
 def _families(

@@ -3,12 +3,12 @@
 Takes the plan and, in the order of their numbers, results; gives proposals in the order of their numbers. It starts
 nothing and writes nothing: sending trials out is :mod:`automl_phys.search`'s work.
 
-First every family's defaults, best first, the baseline's leading. After that the family of trial n is drawn: half of
-the trials go to the family that stands best, a quarter to the next and so on, none below 5 %; where families say what
-a trial costs, that is the share of the time, so that one whose trials take a minute does not leave those of a second
-waiting. Each family has a study of its own, so that no sampler meets a parameter that another family lacks. The sampler
-is made anew at each proposal with a seed from (run seed, trial number): it depends on the results that are known, on
-nothing that happened between.
+First every family's defaults, best first, the baseline's leading, then what former runs suggest. After that the family
+of trial n is drawn: half of the trials go to the family that stands best, a quarter to the next and so on, none below 5
+%; where families say what a trial costs, that is the share of the time, so that one whose trials take a minute does not
+leave those of a second waiting. Each family has a study of its own, so that no sampler meets a parameter that another
+family lacks. The sampler is made anew at each proposal with a seed from (run seed, trial number): it depends on the
+results that are known, on nothing that happened between.
 
 ``tpe`` is Optuna's multivariate tree-structured Parzen estimator (Bergstra et al. 2011; Falkner et al. 2018), trials
 under way counted as poor so that those that run side by side differ; ``cmaes`` is CMA-ES (Hansen 2016), categories
@@ -21,18 +21,17 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from automl_phys import pruning, space
+from automl_phys import space
 from automl_phys.contracts import Chosen, Plan
+from automl_phys.family_study import FamilyStudy
+from automl_phys.pruning import Pruner
 from automl_phys.trials import Result
 from automl_phys.values import Params
-
-if TYPE_CHECKING:
-    import optuna
 
 LEAST_SHARE = 0.05
 ATTEMPTS = 20
@@ -60,51 +59,50 @@ class Proposer:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan = plan
         self._families = {chosen.family: chosen for chosen in plan.families}
-        self._studies = {name: optuna.create_study(direction=plan.direction) for name in self._families}
-        self._defaults = _interleaved(plan)
+        self._studies = {name: FamilyStudy([plan.direction, *plan.others.values()]) for name in self._families}
+        self._defaults = [*_interleaved(plan), *((one.family, one.params) for one in plan.suggested)]
         self._grids = {name: _shuffled_grid(c, plan.seed) for name, c in self._families.items()} \
             if plan.sampler == "grid" else {}
-        self._asked: dict[int, tuple[str, optuna.Trial]] = {}
-        self._known: dict[str, list[Result]] = {name: [] for name in self._families}
+        self._asked: dict[int, tuple[str, int]] = {}
+        self._pruners = {name: Pruner(plan.pruner, plan.direction) for name in self._families}
+        self._best = dict.fromkeys(self._families, float("inf"))
         self._seen: set[str] = set()
+        for known in plan.known:
+            self._studies[known.family].add(known.params, self._families[known.family].space,
+                                            [known.value, *(known.others[name] for name in plan.others)])
+            self._note(known.family, known.value)
 
     def propose(self, number: int) -> Proposal | None:
         """The configuration of trial ``number``; None when nothing new is left in the space."""
         if number < len(self._defaults):
             family, params = self._defaults[number]
-            trial, params = self._ask(family, number, 0, params)
+            handle, params = self._ask(family, number, 0, params)
             rungs: Mapping[int, float] = {}
         else:
             drawn = self._draw(number)
             if drawn is None:
                 return None
-            family, trial, params = drawn
-            rungs = {} if self._plan.folds else pruning.rungs(
-                self._plan.pruner, number, self._known[family], self._plan.direction)
-        self._asked[number] = (family, trial)
+            family, handle, params = drawn
+            rungs = {} if self._plan.folds else self._pruners[family].rungs(number)
+        self._asked[number] = (family, handle)
         self._seen.add(_key(family, params))
         return Proposal(family, params, fit_seed(self._plan.seed, number), rungs)
 
     def tell(self, result: Result) -> None:
         """Let the sampler and the pruner know how a trial ended. A failed one teaches the sampler nothing."""
-        from optuna.trial import TrialState
-
-        family, trial = self._asked.pop(result.number)
+        family, handle = self._asked.pop(result.number)
         study = self._studies[family]
-        self._known[family].append(result)
-        for step, value in result.values.items():
-            trial.report(value, step)
+        self._pruners[family].add(result)
         if result.status == "done" and result.value is not None:
-            study.tell(trial, result.value)
+            self._note(family, result.value)
+            study.tell(handle, [result.value, *(result.others[name] for name in self._plan.others)])
         elif result.status == "pruned":
-            study.tell(trial, state=TrialState.PRUNED)
+            study.tell_pruned(handle, result.values)
         else:
-            study.tell(trial, state=TrialState.FAIL)
+            study.tell_failed(handle)
 
-    def _draw(self, number: int) -> tuple[str, optuna.Trial, Params] | None:
+    def _draw(self, number: int) -> tuple[str, int, Params] | None:
         """A family and a configuration of it that was not tried before."""
-        from optuna.trial import TrialState
-
         for attempt in range(ATTEMPTS):
             families = [name for name in self._standing() if self._has_more(name)]
             if not families:
@@ -113,28 +111,24 @@ class Proposer:
             shares = _shares([self._families[name].cost for name in families])
             family = families[int(rng.choice(len(families), p=shares))]
             point = self._grids[family].pop(0) if self._grids else None
-            trial, params = self._ask(family, number, attempt, point)
+            handle, params = self._ask(family, number, attempt, point)
             if _key(family, params) not in self._seen:
-                return family, trial, params
-            self._studies[family].tell(trial, state=TrialState.FAIL)
+                return family, handle, params
+            self._studies[family].tell_failed(handle)
         return None
 
-    def _ask(self, family: str, number: int, attempt: int, fixed: Params | None) -> tuple[optuna.Trial, Params]:
-        study, ranges = self._studies[family], self._families[family].space
-        study.sampler = _sampler(self._plan.sampler, ranges, (self._plan.seed, number, attempt, 2))
-        if fixed is not None:
-            study.enqueue_trial(space.for_optuna(fixed, ranges))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # optuna calls some of its stable parts experimental
-            trial = study.ask()
-            return trial, space.suggest(trial, ranges)
+    def _ask(self, family: str, number: int, attempt: int, fixed: Params | None) -> tuple[int, Params]:
+        ranges = self._families[family].space
+        sampler = _sampler(self._plan.sampler, ranges, (self._plan.seed, number, attempt, 2))
+        return self._studies[family].ask(sampler, ranges, fixed)
+
+    def _note(self, family: str, value: float) -> None:
+        """Keep the best value of a family, its sign such that less is better."""
+        self._best[family] = min(self._best[family], -value if self._plan.direction == "maximize" else value)
 
     def _standing(self) -> list[str]:
         """Families, that with the best value first; those that have none yet last."""
-        sign = -1 if self._plan.direction == "maximize" else 1
-        best = {name: min((sign * r.value for r in known if r.status == "done" and r.value is not None),
-                          default=float("inf")) for name, known in self._known.items()}
-        return sorted(self._families, key=lambda name: best[name])
+        return sorted(self._families, key=lambda name: self._best[name])
 
     def _has_more(self, family: str) -> bool:
         if self._grids:
@@ -178,7 +172,8 @@ def _sampler(name: str, ranges: space.Space, entropy: tuple[int, ...]) -> Any:
         warnings.simplefilter("ignore")  # ``group`` is experimental by name, and years old
         if name == "tpe":
             conditional = any(allowed.when for allowed in ranges.values())
-            return samplers.TPESampler(seed=seed, group=conditional, n_startup_trials=RANDOM_TRIALS)
+            return samplers.TPESampler(
+                seed=seed, multivariate=True, group=conditional, n_startup_trials=RANDOM_TRIALS)
         if name == "cmaes":
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         return samplers.RandomSampler(seed=seed)

@@ -198,8 +198,11 @@ def decisions(plan: Plan) -> tuple[tuple[str, str], ...]:
     return (
         ("Task", plan.task),
         ("Objective", f"{metric(plan.objective)} ({plan.objective}), {plan.direction}"),
+        *((("Beside it", ", ".join(f"{name}, {direction}" for name, direction in plan.others.items())),)
+          if plan.others else ()),
         ("Budget", f"{count(plan.trials, 'trial')}, {minutes}"),
         ("Sampler, pruner", f"{plan.sampler}, {plan.pruner}"),
+        *((("Recorded at", plan.storage),) if plan.storage else ()),
         ("Baseline", plan.baseline),
         ("Ensemble", f"of at most {count(plan.ensemble, 'trial')}" if plan.ensemble > 1 else "none"),
         ("Winners", _again(plan)),

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from automl_phys import archives, measures, recipe_paths, recipe_text, registry, space, wording, yaml_source
+from automl_phys import archives, measures, objectives, recipe_paths, recipe_text, registry, space, wording, yaml_source
 from automl_phys.compute_sections import Compute
-from automl_phys.contracts import Facts, Task, direction_of
+from automl_phys.contracts import Facts, Task
 from automl_phys.errors import ArchiveError, AutomlPhysError, Key, Mistake, Place, RecipeError
 from automl_phys.expect_sections import Expected
 from automl_phys.recipe_text import Written
@@ -75,6 +75,11 @@ def given(
     packed = archives.is_one(what)
     wanted = load(archives.recipe(what), sets, smoke, Path.cwd() if packed else None)
     lost = [path for path in recipe_paths.named_paths(wanted.data) if not recipe_paths.is_there(path, wanted.folder)]
+    if packed and lost and set(lost) <= set(wanted.search.former_runs):
+        raise ArchiveError(Mistake(
+            "run-not-inside", f"The runs that this search begins with are not in {what}: {', '.join(lost)}.",
+            "Begin without with --set search.warm_start=null, or name a run of yours there; or have the archive packed "
+            "--with-data, which takes them along."))
     if packed and lost:
         raise ArchiveError(Mistake(
             "data-not-inside", f"The data of this recipe are not in {what}: {', '.join(lost)}.",
@@ -250,12 +255,21 @@ def _check_top_level(data: Mapping[Any, Any], task: Task, mistakes: list[Mistake
 
 
 def _check_objective(objective: Any, name: str, task: Task, mistakes: list[Mistake]) -> None:
-    """``rejection@0.35`` is as good as the ``rejection@0.5`` that the task lists, for any efficiency."""
-    if not isinstance(objective, str):
+    """One objective, or a list of them; ``rejection@0.35`` is as good as the ``rejection@0.5`` that the task lists, for
+    any efficiency."""
+    key: Key = ("search", "objective")
+    if isinstance(objective, list):
+        for i, one in enumerate(objective):
+            _check_one_objective(one, name, task, mistakes, (*key, i))
+    else:
+        _check_one_objective(objective, name, task, mistakes, key)
+
+
+def _check_one_objective(objective: Any, name: str, task: Task, mistakes: list[Mistake], key: Key) -> None:
+    if not isinstance(objective, str) or objective in objectives.OWN:
         return
-    key = ("search", "objective")
     try:
-        direction_of(task.OBJECTIVES, objective)
+        objectives.direction(task.OBJECTIVES, objective)
     except KeyError:
         mistakes.append(wording.unknown_word(objective, task.OBJECTIVES, f"an objective of task '{name}'", key))
         return

@@ -14,7 +14,7 @@ from automl_phys import image_files, registry
 
 PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("data", "path"), ("data", "split", "test"), ("base", "run"), ("base", "keras"), ("base", "embeddings"),
-    ("base", "weights"))
+    ("base", "weights"), ("search", "warm_start"))
 """Keys that hold paths of files, relative to the folder of the recipe that they are written in."""
 
 NO_PATHS = ("imagenet", "none")

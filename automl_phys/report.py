@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from automl_phys import figures, machine, pages, readable, rundir
+from automl_phys import figures, machine, objectives, pages, readable, rundir
 from automl_phys.contracts import Plan, Show
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Table
 from automl_phys.rundir import RunDir
@@ -99,8 +99,9 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
         "quiet": [f for f in findings if f.outcome not in ("issue", "tip")],
         "figures": by_section, "search_figures": search_figures,
         "ensemble": _ensemble(rundir.read_json(run_dir.ensemble, Ensemble)),
-        "trial_table": _trial_table(trials, plan.objective),
+        "trial_table": _trial_table(trials, plan),
         "statuses": _statuses(trials),
+        "search_note": run_dir.search_note.read_text(encoding="utf-8") if run_dir.search_note.exists() else "",
         "planned": tuple(_planned(plan)), "space": _space(plan),
         "recipe": run_dir.recipe.read_text(encoding="utf-8"),
         "provenance": tuple(_provenance(rundir.read_json(run_dir.environment, dict[str, Any]))),
@@ -141,14 +142,16 @@ def _ensemble(made: Ensemble) -> Table:
     return Table("The winner: a weighted mean of" if len(rows) > 1 else "The winner", head, rows, " ".join(made.notes))
 
 
-def _trial_table(trials: Sequence[Trial], objective: str) -> Table:
+def _trial_table(trials: Sequence[Trial], plan: Plan) -> Table:
     on_gpus = any(kind_of(t.job.device) == "gpu" for t in trials)
     rows = tuple(
-        (t.job.number, t.job.family, t.result.status.replace("_", " "), t.result.value, t.result.steps,
+        (t.job.number, t.job.family, t.result.status.replace("_", " "), t.result.value,
+         *(t.result.others.get(name) for name in plan.others), t.result.steps,
          readable.duration(t.result.seconds), t.result.worker, *((t.result.device,) if on_gpus else ()),
          readable.settings(t.job.params) + _reason(t.result))
         for t in trials)
-    head = ("trial", "family", "status", f"{readable.metric(objective)} (validation)", "steps", "time", "worker",
+    head = ("trial", "family", "status", f"{readable.metric(plan.objective)} (validation)",
+            *(objectives.label(name) for name in plan.others), "steps", "time", "worker",
             *(("device",) if on_gpus else ()), "settings, and why it failed")
     return Table("Trials", head, rows)
 

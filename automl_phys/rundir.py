@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +65,11 @@ class FitDir:
         """What a fit that was cut off goes on from."""
         return self.path / "checkpoint"
 
+    @property
+    def watched(self) -> Path:
+        """In a checkpoint, the objective at each step until then."""
+        return self.checkpoint / "values.json"
+
     def model(self, fold: int | None = None) -> Path:
         """The saved model, or the one of a fold where the job fitted several."""
         return self.path / "model" if fold is None else self.path / "model" / str(fold)
@@ -109,6 +115,16 @@ class RunDir:
     @property
     def trials(self) -> Path:
         return self.path / "trials"
+
+    @property
+    def search(self) -> Path:
+        """The search in Optuna's tables, for people to look at; made again from the trials when it is lost."""
+        return self.path / "search.sqlite"
+
+    @property
+    def search_note(self) -> Path:
+        """Why that record is not complete; not there when it is."""
+        return self.path / "search-note.txt"
 
     @property
     def model(self) -> Path:
@@ -224,10 +240,17 @@ def write_json(path: Path, thing: Any) -> None:
     write_text(path, as_json(thing))
 
 
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    """What reads a kind of JSON; made once, as that takes as long as many readings."""
+    return TypeAdapter(kind)
+
+
 def read_json(path: Path, kind: type[T]) -> T:
     """Read what :func:`write_json` wrote as an instance of ``kind``. Raises CallError when it is missing or damaged."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        reader: TypeAdapter[T] = _reader(kind)  # type: ignore[arg-type]  # a type can be hashed
+        return reader.validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise CallError(Mistake("not-a-run", f"{path} is not there.",
                                 "Give the folder of a finished run, e.g. runs/NAME/latest.")) from error
@@ -243,7 +266,8 @@ def sha256(path: Path) -> str:
 
 
 def write_manifest(run: RunDir) -> None:
-    """Size and SHA-256 of every file of the run, so that a copy can be checked."""
-    files = sorted(f for f in run.path.rglob("*") if f.is_file() and f != run.manifest)
+    """Size and SHA-256 of every file of the run, so that a copy can be checked; but for the record of the search, which
+    changes when it is looked at."""
+    files = sorted(f for f in run.path.rglob("*") if f.is_file() and f not in (run.manifest, run.search))
     write_json(run.manifest, {
         str(f.relative_to(run.path)): {"bytes": f.stat().st_size, "sha256": sha256(f)} for f in files})

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
+from automl_phys import pareto, study_record
 from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
@@ -31,19 +33,26 @@ REASONS_SHOWN = 5
 def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float | None) -> tuple[Trial, ...]:
     """Do ``plan.trials`` trials, or as many as there is time for until ``end`` (of ``time.monotonic``; None: no end).
 
-    Gives them in the order of their numbers. Raises RunError when most trials fail or none is done, with the reasons.
+    Gives them in the order of their numbers, without their values at steps. Raises RunError when most trials fail or
+    none is done, with the reasons.
     """
     show.stage("Search")
+    with study_record.beside(plan, run_dir, show) as recording:
+        return _searched(plan, run_dir, executor, recording, end)
+
+
+def _searched(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float | None) -> tuple[Trial, ...]:
     proposer = Proposer(plan)
     limit_s = None if plan.minutes_per_trial is None else 60 * plan.minutes_per_trial
     dispatch = Dispatch(run_dir, executor, show, plan.devices, end, limit_s)
     ahead = max(LOOKAHEAD, plan.workers)
+    failures = _Failures(run_dir)
     ended: dict[int, Trial] = {}
     asked, wanted = 0, plan.trials
     while True:
         while asked < wanted and (asked < ahead or asked - ahead in ended):
             if asked >= ahead:
-                proposer.tell(ended[asked - ahead].result)
+                ended[asked - ahead] = _told(proposer, ended[asked - ahead])
             proposal = proposer.propose(asked)
             if proposal is None:
                 show.say(f"The search ends after {asked} trials: nothing new is left to try in the space.")
@@ -58,7 +67,7 @@ def run(plan: Plan, run_dir: RunDir, executor: Executor, show: Show, end: float 
             else:
                 dispatch.add(job)
             asked += 1
-        _give_up_if_most_fail(run_dir, ended)
+        failures.look(ended)
         show.advance(len(ended), wanted)
         if not dispatch.busy:
             return _finished(plan, run_dir, ended, wanted, show)
@@ -71,7 +80,7 @@ def _job(plan: Plan, run_dir: RunDir, number: int, proposal: Proposal) -> Job:
         number, proposal.family, proposal.params, proposal.seed, plan.threads,
         plan.device(proposal.family), plan.objective, plan.direction, plan.task, str(run_dir.path),
         folder=str(run_dir.trial(number).relative_to(run_dir.path)),
-        folds=plan.folds, fold_seed=plan.seed, rungs=proposal.rungs)
+        folds=plan.folds, fold_seed=plan.seed, rungs=proposal.rungs, others=tuple(plan.others))
 
 
 def _finished(
@@ -89,6 +98,8 @@ def _finished(
         raise _failure(run_dir, trials, f"Nothing but the baseline, {plan.baseline}, succeeded")
     if any(trial.job.device == "gpu" and trial.result.device == "cpu" for trial in trials):
         show.say(f"Networks ran on the CPU: {plan.framework} sees no GPU. 'automl-phys doctor' says what to install.")
+    if plan.others:
+        show.say(pareto.sentence(plan, trials))
     stopped = sum(trial.result.status == "timed_out" for trial in trials)
     if stopped or len(trials) < wanted:
         show.say(f"The time limit ended the search: {len(trials) - stopped} of {wanted} trials were finished"
@@ -102,16 +113,31 @@ def _for_comparison(plan: Plan) -> set[str]:
             and len(chosen.defaults) == 1 and all(len(one.choices) == 1 for one in chosen.space.values())}
 
 
-def _give_up_if_most_fail(run_dir: RunDir, ended: Mapping[int, Trial]) -> None:
-    """Judged on the trials that have no unfinished one before them, in their order, so that timing has no say."""
-    failed: list[Trial] = []
-    number = 0
-    while number in ended:
-        if ended[number].result.status == "failed":
-            failed.append(ended[number])
-        number += 1
-        if number >= FEWEST_TO_JUDGE and len(failed) >= FEWEST_FAILURES and 2 * len(failed) > number:
-            raise _failure(run_dir, failed, f"{len(failed)} of the first {number} trials failed")
+def _told(proposer: Proposer, trial: Trial) -> Trial:
+    """Let the proposer know of a trial; gives it without its values at steps, of which its file has all: thousands of
+    curves would fill the memory."""
+    proposer.tell(trial.result)
+    return replace(trial, result=replace(trial.result, values={}))
+
+
+class _Failures:
+    """Gives up when most trials fail; judged on those that have no unfinished one before them, in their order, so that
+    timing has no say."""
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self._run_dir = run_dir
+        self._seen = 0
+        self._failed: list[Trial] = []
+
+    def look(self, ended: Mapping[int, Trial]) -> None:
+        """Raises RunError with the reasons."""
+        while self._seen in ended:
+            if ended[self._seen].result.status == "failed":
+                self._failed.append(ended[self._seen])
+            self._seen += 1
+            failed = len(self._failed)
+            if self._seen >= FEWEST_TO_JUDGE and failed >= FEWEST_FAILURES and 2 * failed > self._seen:
+                raise _failure(self._run_dir, self._failed, f"{failed} of the first {self._seen} trials failed")
 
 
 def _failure(run_dir: RunDir, trials: tuple[Trial, ...] | list[Trial], text: str) -> RunError:

@@ -33,10 +33,12 @@ def read_trials(run_dir: RunDir) -> tuple[Trial, ...]:
     return tuple(Trial(read_json(f.job, Job), read_json(f.result, Result)) for f in folders if f.result.exists())
 
 
-def read_histories(run_dir: RunDir, chosen: Sequence[Trial]) -> dict[int, History]:
-    """Learning curves of some trials by number; those without one are left out."""
+def read_histories(run_dir: RunDir, chosen: Sequence[Trial], most: int) -> dict[int, History]:
+    """Learning curves by number of the first ``most`` trials that have one."""
     found: dict[int, History] = {}
     for trial in chosen:
+        if len(found) == most:
+            break
         if steps := read_history(FitDir(run_dir.trial(trial.job.number))):
             found[trial.job.number] = steps
     return found

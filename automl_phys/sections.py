@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, SkipValidation, create_model
 
-from automl_phys import registry
+from automl_phys import registry, study_address
 from automl_phys.compute_sections import Compute
 from automl_phys.expect_sections import Expected
 from automl_phys.section import (
@@ -481,14 +481,47 @@ class Search(Section):
     """How many configurations are tried: the budget that reproduces."""
     minutes: Annotated[float, Field(gt=0, le=1e6)] | Missing = None
     """A hard stop for the whole run, reported when it bites. Default: none."""
-    objective: str | Missing = None
-    """What is optimised on the validation rows. Default: the task's own."""
+    objective: str | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | Missing = None
+    """What is optimised on the validation rows. Default: the task's own. Of a list the first decides who wins, and the
+    others, among them 'size', the bytes of the saved model, shape the search: the report shows their Pareto front."""
     sampler: Literal["tpe", "random", "grid", "cmaes"] = "tpe"
     """How the next configuration is chosen: tree of Parzen estimators, at random, a grid, or CMA-ES."""
     pruner: Literal["hyperband", "median", "none"] = "hyperband"
     """How trials that fall behind are ended early."""
     minutes_per_trial: Annotated[float, Field(gt=0, le=1e6)] | Missing = None
     """How long one trial may take; one that hangs is ended then. Default: no limit."""
+    storage: Annotated[str, Field(min_length=1)] | Missing = None
+    """PostgreSQL server that the search is recorded on, postgresql+psycopg://HOST/DATABASE, without a password.
+    Default: search.sqlite in the run's folder."""
+
+    warm_start: Annotated[str, Field(min_length=1)] | Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)] | Missing = None
+    """Folder of a finished run, such as ../runs/NAME/latest, or a list of them, whose best configurations are tried
+    after the defaults; where data and objective are the same, the sampler also learns from its trials."""
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives, the one that decides first; none for the task's own."""
+        return (self.objective,) if isinstance(self.objective, str) else self.objective or ()
+
+    @property
+    def former_runs(self) -> tuple[str, ...]:
+        """The runs to begin with."""
+        return (self.warm_start,) if isinstance(self.warm_start, str) else self.warm_start or ()
+
+    def broken(self) -> Iterator[Broken]:
+        yield from super().broken()
+        if len(set(self.objectives)) < len(self.objectives):
+            yield Broken("objective", "An objective is named twice.", "Keep one of the two.")
+        if len(self.objectives) > 1 and self.sampler == "cmaes":
+            yield Broken("sampler", "CMA-ES takes one objective, and there are several.", "Use 'sampler: tpe'.")
+        if self.objectives[:1] == ("size",):
+            yield Broken("objective", "By size alone the smallest model wins, whatever it predicts.",
+                         "Put an objective of the task before it: [log_loss, size].")
+        if len(set(self.former_runs)) < len(self.former_runs):
+            yield Broken("warm_start", "A run is named twice.", "Keep one of the two.")
+        for text, remedy in study_address.broken(self.storage) if self.storage else ():
+            yield Broken("storage", text, remedy)
 
 
 

@@ -62,7 +62,7 @@ def for_optuna(params: Params, space: Space) -> dict[str, object]:
 def inside(params: Params, space: Space) -> bool:
     """Whether ``params`` has exactly the parameters that exist, each with a value that its range allows."""
     existing = {name for name, allowed in space.items() if _exists(allowed, params)}
-    return params.keys() == existing and all(_allows(space[name], value) for name, value in params.items())
+    return params.keys() == existing and all(allows(space[name], value) for name, value in params.items())
 
 
 def is_pinned(allowed: Range) -> bool:
@@ -159,7 +159,8 @@ def _among(value: Value, values: Sequence[Value]) -> bool:
     return any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in values)
 
 
-def _allows(allowed: Range, value: Value) -> bool:
+def allows(allowed: Range, value: Value) -> bool:
+    """Whether a range has a value in it."""
     if allowed.choices:
         return _among(value, allowed.choices)
     if not _is_number(value) or (allowed.integer and not isinstance(value, int)):
@@ -248,7 +249,7 @@ def _moved(default: Params, space: Space) -> Params:
 
 
 def _nearest(value: Value, allowed: Range) -> Value:
-    if _allows(allowed, value):
+    if allows(allowed, value):
         return value
     if not allowed.choices:
         return _middle(allowed) if not _is_number(value) else _clipped(cast(float, value), allowed)

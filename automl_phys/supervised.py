@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from automl_phys import heads, keras_fit
+from automl_phys.epoch_checkpoints import Place
 from automl_phys.layers import MeanProbability
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array
@@ -58,9 +59,10 @@ def aim(problem: TableProblem, values: Mapping[str, Any]) -> Aim:
 
 def train(
     network: Any, to: Aim, problem: TableProblem, inputs: Inputs, values: Mapping[str, Any], job: Job, watch: Watch,
-    encode: Encode | None = None,
+    encode: Encode | None = None, place: Place | None = None,
 ) -> keras_fit.Course:
-    """Train a network in place: AdamW, stopped early on the weighted validation loss."""
+    """Train a network in place: AdamW, stopped early on the weighted validation loss, from the checkpoint in ``place``
+    if there is one."""
     def batch(rows: Rows, weight: Array) -> keras_fit.Batch:
         return keras_fit.Batch(inputs(rows), to.target(rows), weight, encode)
 
@@ -69,7 +71,7 @@ def train(
         schedule=values["schedule"], weight_decay=values["weight_decay"], patience=max(8, values["epochs"] // 3),
         stop_after=job.steps)
     return keras_fit.fit(network, to.head, batch(problem.train, problem.train.fit_weight),
-                         batch(problem.valid, problem.valid.weight), training, job.seed, watch)
+                         batch(problem.valid, problem.valid.weight), training, job.seed, watch, place=place)
 
 
 def finished(inputs: list[Any], outputs: Any, to: Aim, problem: TableProblem, given: Inputs) -> Any:

@@ -27,8 +27,9 @@ class Job:
     when the trial is asked for, so that pruning cannot depend on which worker was faster. ``folds`` > 0 fits on each
     fold of the problem (``resamples(folds, fold_seed)``) instead of on its train part, or on ``fold`` alone when that
     is given. ``steps`` > 0 fits on train and valid together for so many steps, with nothing left to stop early by.
-    ``folder``, relative to the run, is where its files go. ``device`` is the kind that it needs, ``cpu`` or ``gpu``,
-    which follows from its family; in a worker's process it is the device that it got, ``gpu:1``.
+    ``others`` are objectives to measure beside the first one. ``folder``, relative to the run, is where its files go.
+    ``device`` is the kind that it needs, ``cpu`` or ``gpu``, which follows from its family; in a worker's process it is
+    the device that it got, ``gpu:1``.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Job:
     fold_seed: int = 0
     steps: int = 0
     rungs: Mapping[int, float] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
     limit_s: float | None = None
 
 
@@ -61,8 +63,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """How a trial ended. ``value`` is the objective at its best step; ``message`` is the reason when it failed.
-    ``device`` is where it ran: ``cpu``, ``gpu:1``, ``gpu:MIG-…``."""
+    """How a trial ended. ``value`` is the objective at its best step, ``others`` are further ones; ``message`` is
+    the reason when it failed; ``device`` is where it ran: ``cpu``, ``gpu:1``, ``gpu:MIG-…``."""
 
     number: int
     status: Status
@@ -74,6 +76,7 @@ class Result:
     steps: int = 0
     values: Mapping[int, float] = field(default_factory=dict)
     memory_mb: int = 0
+    others: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from automl_phys import keras_fit, series_transform, window_space, window_units
+from automl_phys import epoch_checkpoints, keras_fit, series_transform, window_space, window_units
 from automl_phys.series_problem import LEVELS, MEDIAN, Windows
 from automl_phys.series_transform import Transform
 from automl_phys.trials import Job, Watch
@@ -238,7 +238,8 @@ def fit(problem: SeriesProblem, build: Build, params: Params, job: Job, watch: W
         schedule=values["schedule"], weight_decay=values["weight_decay"], patience=max(8, values["epochs"] // 3),
         stop_after=job.steps)
     course = keras_fit.fit(untrained.model, HEAD, fitted_on, judged, training, job.seed,
-                           lambda step, said: watch(step, transform.back(units.back(said))))
+                           lambda step, said: watch(step, transform.back(units.back(said))),
+                           place=epoch_checkpoints.place(job))
     return Forecaster(untrained.model, shape, untrained.known, transform, course.best_epoch, course.history)
 
 

@@ -15,14 +15,15 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import machine, mixed_precision, pruning, registry, resampling
+from automl_phys import machine, mixed_precision, objectives, pruning, registry, resampling
 from automl_phys.contracts import Fitted, Task
-from automl_phys.rundir import FitDir, write_json, write_text
+from automl_phys.rundir import FitDir, read_json, write_json, write_text
 from automl_phys.trials import Job, OutOfTime, Progress, Pruned, Result, Status
 
 if TYPE_CHECKING:
@@ -77,10 +78,11 @@ def run_trial(job: Job, report: Callable[[Progress], None]) -> Result:
     values: dict[int, float] = {}
     status: Status = "done"
     value, steps, message = None, 0, ""
+    others: dict[str, float] = {}
     try:
         random.seed(job.seed)
         np.random.seed(job.seed)
-        value, steps = _fit(job, folder, values, report, began)
+        value, steps = _fit(job, folder, values, others, report, began)
     except Pruned as reason:
         status, message = "pruned", str(reason)
     except OutOfTime as reason:
@@ -91,7 +93,7 @@ def run_trial(job: Job, report: Callable[[Progress], None]) -> Result:
     finally:
         _free_memory()
     return Result(job.number, status, value, time.perf_counter() - began, message, str(os.getpid()), _device(job),
-                  steps or max(values, default=0), values, _memory_mb())
+                  steps or max(values, default=0), values, _memory_mb(), others)
 
 
 class _Follower:
@@ -104,6 +106,9 @@ class _Follower:
         self._job, self._task, self._part, self._values = job, task, part, values
         self._report, self._began, self._reported = report, began, 0.0
         self._rungs = dict(sorted(job.rungs.items()))
+        watched = FitDir(Path(job.run_dir) / job.folder).watched
+        if job.folder and watched.exists():  # it goes on from there, or says the same once more
+            values.update({int(step): value for step, value in read_json(watched, dict[str, float]).items()})
 
     def __call__(self, step: int, predictions: Array) -> float:
         value = self._values[step] = _score(self._task, self._job, self._part, predictions, f" at step {step}")
@@ -124,9 +129,11 @@ class _Follower:
 
 
 def _fit(
-    job: Job, folder: FitDir, values: dict[int, float], report: Callable[[Progress], None], began: float
+    job: Job, folder: FitDir, values: dict[int, float], others: dict[str, float], report: Callable[[Progress], None],
+    began: float,
 ) -> tuple[float, int]:
-    """Fit each problem of the job, save, and give the objective on all rows judged, and the longest fit's steps."""
+    """Fit each problem of the job, save, and give the objective on all rows judged, and the longest fit's steps. Other
+    objectives go to ``others``."""
     task, family = registry.load("tasks", job.task), registry.load("families", job.family)
     problems = resampling.problems(job, Path(job.run_dir))
     history: Sequence[Any] = ()
@@ -138,7 +145,11 @@ def _fit(
         fitted.save(folder.model(i if len(problems) > 1 else None))
         history, steps = history or fitted.history, max(steps, fitted.steps)
     pooled = np.concatenate(predictions)
-    value = _score(task, job, resampling.stacked([problem.valid for problem in problems]), pooled, "")
+    judged = resampling.stacked([problem.valid for problem in problems])
+    value = _score(task, job, judged, pooled, "")
+    for name in job.others:
+        others[name] = objectives.size(folder.model()) if name == objectives.SIZE else _score(
+            task, replace(job, objective=name), judged, pooled, "")
     np.save(folder.valid, pooled, allow_pickle=False)
     write_json(folder.history, list(history))
     return value, steps

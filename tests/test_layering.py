@@ -15,11 +15,11 @@ LAYERS: dict[str, int] = {
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
                      "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
-                     "packing", "expect_update", "locks", "data_files", "gpus", "programs", "placement", "doctor", "doctor_questions"), 2),
+                     "packing", "expect_update", "locks", "data_files", "gpus", "programs", "placement", "doctor", "doctor_questions", "study_address", "former", "objectives"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
-                     "proposals", "dispatch", "arrays", "leaderboard", "assignment", "chain", "cluster_scores", "cluster_figures",
+                     "proposals", "family_study", "dispatch", "arrays", "leaderboard", "assignment", "chain", "cluster_scores", "cluster_figures",
                      "cluster_tables", "points", "points_problem", "points_scale", "cluster_count", "cluster_profiles",
                      "cluster_replicas", "cluster_exhibits", "cluster_measures", "condensed_tree", "belonging",
                      "scatter", "placing", "arrow_kinds", "table_amounts",
@@ -48,10 +48,10 @@ LAYERS: dict[str, int] = {
                      "environment_problem", "gym_spaces", "episode_play", "episode_film", "agents", "agent_facts",
                      "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
                      "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
-    "dask_worker": 3, "dask_sites": 3,
+    "dask_worker": 3, "epoch_checkpoints": 3, "dask_sites": 3,
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
-                     "search_figures", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
+                     "search_figures", "study_record", "study_tables", "warm_start", "pareto", "dashboard", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page",
                      "pages", "lock_repeats", "comparison", "comparison_tables", "comparison_page", "report"), 5),
     **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "terminal_doctor", "console", "gallery", "checking", "check_outputs", "cli"), 6),
 }
@@ -60,7 +60,8 @@ LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
 HEAVY = {"ruamel", "numpy", "scipy", "sklearn", "lightgbm", "keras", "tensorflow", "jax", "torch", "optuna", "dask",
          "distributed", "matplotlib", "mplhep", "pyarrow", "jinja2", "umap", "hdbscan", "openTSNE", "numba",
          "h5py", "uproot", "awkward", "pooch", "PIL", "statsforecast", "statsmodels", "pandas",
-         "onnx", "onnxruntime", "pyod", "gymnasium", "stable_baselines3", "sb3_contrib"}
+         "onnx", "onnxruntime", "pyod", "gymnasium", "stable_baselines3", "sb3_contrib", "sqlalchemy", "psycopg",
+         "optuna_dashboard"}
 """Packages whose import a user would notice; some layers may import them only inside a function."""
 
 

@@ -68,7 +68,7 @@ def test_learning_curves_are_read_and_drawn_without_gaps_in_them(trials, tmp_pat
     run = RunDir(tmp_path)
     write_json(run.trial(3) / "history.json", [{"step": s, "train_loss": 1 / s, "valid_loss": float("nan") if s == 2 else 2 / s}
                                                for s in (1, 2, 3)])
-    curves = search_figures.read_histories(run, trials)
+    curves = search_figures.read_histories(run, trials, 5)
     assert set(curves) == {3}
     figure = search_figures.learning(plan(), trials, curves)
     assert [s.name for s in figure.series] == ["mlp 3, train", "mlp 3, validation"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl_phys import epoch_checkpoints
 from automl_phys.contracts import Facts, Fitted, Range, only_kind
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params
@@ -208,7 +209,8 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     core = _core([scaled, *beside], values, aim.outputs)
     changed = image_layers.augmented(scaled, values, job.seed % 2**31, scale.background)
     network = keras.Model(raw, core([changed, *beside]))
-    course = supervised.train(network, aim, problem, _inputs, values, job, watch)
+    course = supervised.train(network, aim, problem, _inputs, values, job, watch,
+                              place=epoch_checkpoints.place(job))
     model = supervised.finished(raw, core([scaled, *beside]), aim, problem, _inputs)
     return Cnn(model, course.best_epoch, course.history)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl_phys import epoch_checkpoints
 from automl_phys.contracts import Facts, Fitted, Range, only_kind
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params
@@ -147,7 +148,8 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     def encode(inputs: tuple[Array, ...]) -> tuple[Array, ...]:
         return (keras_fit.predict(encoder, inputs[:1]), *inputs[1:])
 
-    course = supervised.train(network, aim, problem, _inputs, values, job, watch, encode)
+    course = supervised.train(network, aim, problem, _inputs, values, job, watch, encode,
+                              epoch_checkpoints.place(job))
     raw = [keras.Input(shape=i.shape[1:], dtype=i.dtype, name=i.name) for i in (*encoder.inputs, *network.inputs[1:])]
     model = supervised.finished(raw, network([encoder(raw[0]), *raw[1:]]), aim, problem, _inputs)
     return Mlp(model, course.best_epoch, course.history)
