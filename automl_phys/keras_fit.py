@@ -503,17 +503,6 @@ def _fit_keras(
     # torch takes one step at a time
     network.compile(optimizer=optimizer, loss=head.loss, steps_per_execution=min(32, steps) if on_tensorflow else 1,
                     jit_compile=False if _slowed_by_xla() else "auto")
-    fit: Any = partial(network.fit, epochs=1, verbose=0)
-
-    def epoch() -> float:
-        """Train for one epoch; gives the mean loss."""
-        if on_tensorflow and isinstance(train, Whole):
-            batches = _pipeline(train.batch, training.batch_size, seed, len(curve.history))
-            return float(fit(batches, shuffle=False).history["loss"][0])
-        return float(np.mean([
-            fit(_given(block.inputs), block.target, sample_weight=block.weight, batch_size=training.batch_size,
-                shuffle=True).history["loss"][0] for block in train.epoch(lambda batch: batch)]))
-
     if before := place.read(groups_now):
         found, course = before
         curve.restore(course)
@@ -521,13 +510,32 @@ def _fit_keras(
         best = list(found["best"])
         for variable, value in zip(variables(), found["state"], strict=True):
             variable.assign(value)
-    for _ in range(len(curve.history), training.epochs):
-        if curve.add(epoch(), *judge(), as_it_is):
+    def keep(loss: float) -> None:
+        nonlocal best
+        if curve.add(loss, *judge(), as_it_is):
             best = network.get_weights()
-        if curve.ended:
-            break
-        if place.due:
+        if place.due and not curve.ended:
             place.write(groups_now(), curve.course)
+
+    if on_tensorflow and isinstance(train, Whole):
+        order = _Order(seed, len(train.batch))
+
+        class EachEpoch(keras.callbacks.Callback):  # type: ignore[misc,name-defined]  # keras is not typed
+            def on_epoch_begin(self, epoch: int, _logs: Mapping[str, float] | None = None) -> None:
+                order.epoch = epoch
+
+            def on_epoch_end(self, _epoch: int, logs: Mapping[str, float] | None = None) -> None:
+                keep(float((logs or {})["loss"]))
+                self.model.stop_training = curve.ended
+
+        network.fit(_pipeline(train.batch, training.batch_size, order), initial_epoch=len(curve.history),
+                    epochs=training.epochs, callbacks=[EachEpoch()], shuffle=False, verbose=0)
+        return best
+    fit: Any = partial(network.fit, batch_size=training.batch_size, shuffle=True, epochs=1, verbose=0)
+    while len(curve.history) < training.epochs and not curve.ended:
+        losses = [fit(_given(block.inputs), block.target, sample_weight=block.weight).history["loss"][0]
+                  for block in train.epoch(lambda batch: batch)]
+        keep(float(np.mean(losses)))
     return best
 
 
@@ -553,9 +561,19 @@ def _slowed_by_xla() -> bool:
     return load_keras().backend.backend() == "tensorflow" and not on_gpu()
 
 
-def _pipeline(batch: Batch, size: int, seed: int, epoch: int) -> Any:
-    """A ``tf.data.Dataset`` of the batches of an epoch, in an order of its own, read from where the rows lie (which may
-    be a mapped file) while the last one is trained on."""
+class _Order:
+    """In which order rows are trained on, anew in each epoch, and the same whenever that epoch comes."""
+
+    def __init__(self, seed: int, rows: int) -> None:
+        self.epoch, self.rows, self._seed = 0, rows, seed % 2**32
+
+    def draw(self) -> Array:
+        return np.random.default_rng((self._seed, self.epoch)).permutation(self.rows)
+
+
+def _pipeline(batch: Batch, size: int, order: _Order) -> Any:
+    """A ``tf.data.Dataset`` of batches in an order that is drawn anew each epoch, read from where the rows lie (which
+    may be a mapped file) while the last one is trained on."""
     import tensorflow as tf
 
     arrays = (*batch.inputs, batch.target, batch.weight)
@@ -570,5 +588,10 @@ def _pipeline(batch: Batch, size: int, seed: int, epoch: int) -> Any:
         *inputs, target, weight = made
         return tuple(inputs) if len(inputs) > 1 else inputs[0], target, weight  # a list would be one tensor
 
-    order = np.random.default_rng((seed % 2**32, epoch)).permutation(len(batch))
-    return tf.data.Dataset.from_tensor_slices(order).batch(size).map(shaped).prefetch(PREFETCHED)
+    def rows(_: Any) -> Any:
+        drawn = tf.numpy_function(order.draw, [], tf.int64)
+        drawn.set_shape((order.rows,))
+        return tf.data.Dataset.from_tensor_slices(drawn)
+
+    every = tf.data.Dataset.range(1).flat_map(rows).apply(tf.data.experimental.assert_cardinality(order.rows))
+    return every.batch(size).map(shaped).prefetch(PREFETCHED)
