@@ -255,6 +255,8 @@ class _Jobs:
 
 
 def _jobqueue(wanted: Batch, threads: int, folder: Path, problems: list[str]) -> Any:
+    from distributed import Status
+
     cls = _class(wanted)
 
     class Job(cls.job_cls):  # type: ignore[name-defined,misc]  # dask-jobqueue is not typed
@@ -262,13 +264,20 @@ def _jobqueue(wanted: Batch, threads: int, folder: Path, problems: list[str]) ->
             try:
                 await super().start()
             except Exception as error:
-                problems.append(_first_line(error))
+                problems.append(_said(error))
+                self.status = Status.failed  # or the cluster would not close
                 raise
 
     folder.mkdir(parents=True, exist_ok=True)
     return cls(job_cls=Job, security=wanted.encrypted or None, shared_temp_directory=str(folder),
                scheduler_options={"dashboard": False, "dashboard_address": ":0"},
                silence_logs=False, **_options(wanted, threads, folder))
+
+
+def _said(error: Exception) -> str:
+    """What a batch system's command said: the last line of what dask-jobqueue tells, which ends with that."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
 
 
 def _class(wanted: Batch) -> Any:

@@ -63,12 +63,12 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker is like. ``refusal`` says why it cannot be used; ``stale`` that it could if it were started anew;
-    ``until`` is the time (of ``time.time``) from which on it takes no more work."""
+    """What a worker is like. ``refusal`` says why it cannot be used; ``stale`` what it has imported too early, so that
+    it could be used if it were started anew; from ``until`` (of ``time.time``) on it takes no more work."""
 
     host: str
     refusal: str = ""
-    stale: bool = False
+    stale: str = ""
     has_problem: bool = False
     until: float | None = None
     device: str = "cpu"
@@ -114,8 +114,9 @@ def greet(greeting: Greeting) -> Answer:
             return Answer(host, "it has no GPU, and the plan counts on one")
         device = next(iter(found))
         wanted["CUDA_VISIBLE_DEVICES"] = device.rpartition(":")[2]
-    if any(name in sys.modules for name in HEAVY) and any(os.environ.get(k) != v for k, v in wanted.items()):
-        return Answer(host, stale=True)
+    early = [name for name in HEAVY if name in sys.modules]
+    if early and any(os.environ.get(name) != value for name, value in wanted.items()):
+        return Answer(host, stale=", ".join(early))
     os.environ.update(wanted)
     _settle(greeting.threads)
     return Answer(host, has_problem=_sees(greeting) or _problem().joinpath(COMPLETE).exists(), until=_until(),

@@ -47,6 +47,9 @@ CASES = {"laptop": (JETS, LAPTOP, ""), "two_gpus": (JETS, TWO_GPUS, ""),
          "mig": (DIGITS, MIG, "compute: {trials_per_gpu: 2}\nmodel: {families: [cnn, boosted_trees]}\n"),
          "cluster": (MANY, CLUSTER, "search: {trials: 400, minutes: 120, objective: roc_auc}\n"),
          "agents": (CARTS, LAPTOP, "search: {trials: 12}\nmodel: {ppo: {discount: 0.9, rollout: {choices: [32, 64]}}}\n"),
+         "slurm": (DIGITS, LAPTOP, "search: {trials: 400}\nmodel: {families: [cnn, boosted_trees]}\ncompute:\n  cluster: "
+                   "{type: slurm, adapt: [0, 20], queue: gpu, walltime: '04:00:00', memory: 8 GB, gpus: 1}\n"),
+         "scheduler": (JETS, LAPTOP, "compute: {scheduler: 'tcp://node1:8786', threads: 2}\n"),
          "bumps": (DIJETS, LAPTOP, "search: {trials: 6}\n")}
 OF_AGENTS = "task: reinforce\nenvironment: {id: CartPole-v1}\ntrain: {steps: 50000}\n"
 OF_DIJETS = ("task: detect-anomaly\ndata: {builtin: dijets, truth: label == 'resonance', spectators: [m_jj]}\n"

@@ -110,6 +110,7 @@ class _Dask:
         self._ended_here: set[str] = set()
         self._cuts: Counter[int] = Counter()
         self._told: set[str] = set()
+        self._restarted: set[str] = set()
         self._looked = self._fit_at = self._told_at = time.monotonic()
         self._looked -= LOOK_EVERY_S
         self._away_since: float | None = None
@@ -241,11 +242,15 @@ class _Dask:
             return  # it is gone, as will be seen
         answer = meeting.result()
         if isinstance(answer, Answer):
-            place.name, place.until = f"{place.name}@{answer.host}", answer.until
+            name = place.name
+            place.name, place.until = f"{name}@{answer.host}", answer.until
             place.slot = replace(place.slot, device=answer.device)
             if answer.refusal:
                 self._refuse(place, answer.refusal)
+            elif answer.stale and name in self._restarted:
+                self._refuse(place, f"it has imported {answer.stale} before a trial could set what these read once")
             elif answer.stale:
+                self._restarted.add(name)
                 self._replace_process(place)
             elif answer.has_problem:
                 place.ready = True
