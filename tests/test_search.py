@@ -1,5 +1,6 @@
 """The search as a whole, on fakes: the same trials however they are run, killed or not, and every fault with its reason."""
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from automl_phys import registry, search, worker
@@ -142,6 +144,54 @@ def test_each_fault_is_recorded_with_its_reason_and_the_search_goes_on(fakes, tm
     assert "process died" in ended["dying"].message
     assert "out of memory" in ended["hoarding"].message
     assert "300 MB" in ended["hoarding"].message
+
+
+def test_a_disk_full_in_a_trial_is_that_trial_s_failure(fakes, tmp_path, monkeypatch):
+    from automl_phys import worker
+
+    save, calls = np.save, []
+
+    def full(*given, **named):
+        calls.append(given)
+        if len(calls) == 3:  # the model of the second trial; each saves that, and its predictions
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(*given, **named)
+
+    monkeypatch.setattr(worker.np, "save", full)
+    trials, _ = do(fakes, fakes.plan("line", trials=9), tmp_path)
+    assert [t.result.status for t in trials] == ["done", "failed"] + ["done"] * 7
+    assert "No space left" in trials[1].result.message
+
+
+def test_a_disk_full_in_the_search_is_told_and_the_run_resumes(fakes, tmp_path, monkeypatch):
+    from automl_phys import rundir
+
+    plan = fakes.plan("line", "slow_line", trials=12)
+    whole, _ = do(fakes, plan, tmp_path / "whole")
+    sync = rundir.sync
+
+    def full(path):
+        if "00005" in str(path) and "result.json" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(path)
+
+    with monkeypatch.context() as disk, pytest.raises(RunError, match="The disk is full"):
+        disk.setattr(rundir, "sync", full)
+        do(fakes, plan, tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("*.part"))
+    assert not (RunDir(tmp_path / "run").trial(5) / "result.json").exists()
+    resumed, _ = do(fakes, plan, tmp_path / "run")
+    assert numbers(resumed) == numbers(whole)
+
+
+def test_a_trial_that_hangs_is_ended_by_its_own_limit(fakes, tmp_path, monkeypatch):
+    from automl_phys.executors import dask
+
+    monkeypatch.setattr(dask, "GRACE_S", 0.3)
+    plan = replace(fakes.plan("line", "hanging", workers=2, trials=3), minutes_per_trial=0.02)
+    trials, _ = do(fakes, plan, tmp_path, "dask")
+    assert [(t.job.family, t.result.status) for t in trials[:2]] == [("line", "done"), ("hanging", "timed_out")]
+    assert "its process was ended" in trials[1].result.message
 
 
 def test_when_most_trials_fail_the_search_stops_and_says_why(fakes, tmp_path):
