@@ -37,9 +37,11 @@ CUDA_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "tensorflow": ("nvidia-cudnn-cu12",), "jax": ("jax-cuda12-plugin", "jax-cuda13-plugin"), "torch": ()}
 EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "box2d": (("Box2D",), "environments of Box2D"),
-    "cluster": (("dask_jobqueue",), "workers that a batch system starts"),
+    "cluster": (("dask_jobqueue", "cryptography"), "workers that a batch system starts"),
+    "dashboard": (("optuna_dashboard",), "the search in the browser"),
     "export": (("onnx", "onnxruntime"), "export as ONNX"),
     "mujoco": (("mujoco",), "environments of MuJoCo"),
+    "postgres": (("psycopg",), "the record of searches on a server"),
     "torch": (("torch",), "agents, and Keras on torch"),
     "video": (("imageio_ffmpeg",), "films of agents as mp4"),
 }
