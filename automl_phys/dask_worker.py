@@ -50,9 +50,10 @@ COMPLETE = ".complete"
 
 @dataclass(frozen=True)
 class Greeting:
-    """What a worker must be like. ``stamp`` is the text of the run's plan, which tells whether it sees the run's folder
-    ``run``; empty where it is not to look."""
+    """What a worker must be like for the run that is called ``key``. ``stamp`` is the text of the run's plan, which
+    tells whether it sees the run's folder ``run``; empty where it is not to look."""
 
+    key: str
     run: str
     stamp: str
     versions: Mapping[str, str]
@@ -92,9 +93,14 @@ def dask_setup(worker: object) -> None:  # noqa: ARG001 - Dask's
         os.close(log)
 
 
-def carry_out(trial: TrialFunction, job: Job, topic: str) -> Result:
-    """The trial in the run's folder, its progress sent through Dask's event log under ``topic``."""
-    return trial(job, _telling(topic))
+def carry_out(trial: TrialFunction, job: Job, key: str) -> Result:
+    """The trial in the run's folder, its progress sent through Dask's event log under the run's :func:`topic`."""
+    return trial(job, _telling(key))
+
+
+def topic(key: str) -> str:
+    """Under what trials of a run tell of their progress."""
+    return f"automl-phys-{key}"
 
 
 # ---------------------------------------------------------------- elsewhere
@@ -119,40 +125,41 @@ def greet(greeting: Greeting) -> Answer:
         return Answer(host, stale=", ".join(early))
     os.environ.update(wanted)
     _settle(greeting.threads)
-    return Answer(host, has_problem=_sees(greeting) or _problem().joinpath(COMPLETE).exists(), until=_until(),
-                  device=device)
+    _clear_others(_work(greeting.key))
+    return Answer(host, has_problem=_sees(greeting) or _problem(greeting.key).joinpath(COMPLETE).exists(),
+                  until=_until(), device=device)
 
 
-def receive(name: str, offset: int, data: bytes) -> None:
+def receive(key: str, name: str, offset: int, data: bytes) -> None:
     """Take a piece of a file of the problem."""
-    path = _problem() / name
+    path = _problem(key) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("r+b" if offset else "wb") as file:
         file.seek(offset)
         file.write(data)
 
 
-def received() -> None:
+def received(key: str) -> None:
     """The whole problem has come."""
-    (_problem() / COMPLETE).touch()
+    (_problem(key) / COMPLETE).touch()
 
 
 def carry_out_here(
-    trial: TrialFunction, job: Job, topic: str, files: Files, until: float | None
+    trial: TrialFunction, job: Job, key: str, files: Files, until: float | None
 ) -> tuple[Result, Files]:
     """The trial in a folder of this process, of which ``files`` are there before; gives what is there afterwards.
 
     The trial is stopped in time before ``until``, and then is ``interrupted``.
     """
-    folder = _work() / job.folder
+    folder = _work(key) / job.folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     put(files, folder)
     left = float("inf") if until is None else until - time.time()
     limit = float("inf") if job.limit_s is None else job.limit_s
     shorter = min(left, limit)
-    here = replace(job, run_dir=str(_work()), limit_s=None if shorter == float("inf") else shorter)
-    result = trial(here, _telling(topic))
+    here = replace(job, run_dir=str(_work(key)), limit_s=None if shorter == float("inf") else shorter)
+    result = trial(here, _telling(key))
     if result.status == "timed_out" and left < limit:
         result = replace(result, status="interrupted")
     found = taken(folder)
@@ -160,9 +167,9 @@ def carry_out_here(
     return result, found
 
 
-def checkpoint(folder: str, dask_worker: Worker) -> Files:
+def checkpoint(key: str, folder: str, dask_worker: Worker) -> Files:
     """The checkpoint of the trial that runs in this process, as files of the job's folder; none while there is none."""
-    at = FitDir(_work(dask_worker) / folder)
+    at = FitDir(_work(key, dask_worker) / folder)
     try:
         return {f"{at.checkpoint.name}/{name}": data for name, data in taken(at.checkpoint).items()}
     except OSError:  # it is being replaced this very moment
@@ -210,22 +217,29 @@ def _settle(threads: int) -> None:
             vars(module)["random"] = own
 
 
-def _telling(topic: str) -> Callable[[Progress], None]:
+def _telling(key: str) -> Callable[[Progress], None]:
     from distributed import get_worker
 
     worker = get_worker()
-    return lambda progress: worker.log_event(topic, {"progress": to_json(progress)})
+    return lambda progress: worker.log_event(topic(key), {"progress": to_json(progress)})
 
 
-def _work(worker: Worker | None = None) -> Path:
+def _work(key: str, worker: Worker | None = None) -> Path:
     """The folder of this process that stands for the run's; Dask removes it with the worker."""
     from distributed import get_worker
 
-    return Path((worker or get_worker()).local_directory) / "automl-phys"
+    return Path((worker or get_worker()).local_directory) / "automl-phys" / key
 
 
-def _problem() -> Path:
-    return RunDir(_work()).problem
+def _clear_others(work: Path) -> None:
+    """Remove what former runs have left with this worker."""
+    for folder in work.parent.glob("*"):
+        if folder != work:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _problem(key: str) -> Path:
+    return RunDir(_work(key)).problem
 
 
 def _sees(greeting: Greeting) -> bool:
@@ -236,9 +250,10 @@ def _sees(greeting: Greeting) -> bool:
             return False
     except OSError:
         return False
-    if not _problem().is_symlink():
-        _work().mkdir(parents=True, exist_ok=True)
-        _problem().symlink_to(there.problem)
+    here = _problem(greeting.key)
+    if not here.is_symlink():
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.symlink_to(there.problem)
     return True
 
 

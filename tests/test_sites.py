@@ -150,6 +150,22 @@ def test_a_trial_elsewhere_reads_the_problem_and_gives_its_files_back(trials, ru
     assert found[0].worker.startswith("a@")
 
 
+def test_a_worker_serves_one_run_after_the_other(trials, run, cluster, tmp_path):
+    cluster.start_worker()
+    other = RunDir(tmp_path / "other")
+    other.problem.mkdir(parents=True)
+    other.plan.write_text("{}")
+    (other.problem / "else.txt").write_text("another problem")
+    seen = []
+    for one in (run, other, run):
+        with open_at(Site(cluster.address, shared_disk=False), trials.reads_and_writes, one) as executor:
+            executor.submit(job(0, one))
+            (found,) = results(drain(executor, 1)).values()
+        seen.append(sorted(json.loads(found.message)))
+    assert seen == [["empty.txt", "linked", "numbers.npy"], ["else.txt", "linked"],
+                    ["empty.txt", "linked", "numbers.npy"]]
+
+
 def test_a_worker_gets_the_environment_of_a_trial_before_anything_heavy(trials, run, cluster):
     cluster.start_worker(OMP_NUM_THREADS="7", KERAS_BACKEND="torch")
     with open_at(Site(cluster.address), trials.variables, run) as executor:

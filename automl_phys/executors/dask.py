@@ -11,6 +11,7 @@ Where processes come from is :mod:`automl_phys.dask_sites`'s work, what goes on 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import queue
 import shutil
@@ -102,7 +103,8 @@ class _Saved:
 class _Dask:
     def __init__(self, slots: Sequence[Slot], run: RunDir, trial: TrialFunction, site: Site | None) -> None:
         self._slots, self._run, self._trial, self._site = slots, run, trial, site
-        self._topic = f"automl-phys {run.path}"
+        self._stamp = run.plan.read_text(encoding="utf-8") if run.plan.exists() else ""
+        self._key = hashlib.sha256(f"{run.path.absolute()} {self._stamp}".encode()).hexdigest()[:16]
         self._events: queue.SimpleQueue[Progress | int | _Met | _Saved] = queue.SimpleQueue()
         self._notices: list[Notice] = []
         self._waiting: deque[tuple[Job, int]] = deque()
@@ -219,9 +221,9 @@ class _Dask:
             self._places[address] = _Place(address, name, self._slots[int(name)], ready=True)
             return
         place = self._places[address] = _Place(address, name, self._slots[0])
-        stamp = self._run.plan.read_text(encoding="utf-8") if self._site.shared_disk and self._run.plan.exists() else ""
-        greeting = Greeting(str(self._run.path.absolute()), stamp, dask_worker.versions(), place.slot.environment,
-                            place.slot.threads, place.slot.device != "cpu")
+        stamp = self._stamp if self._site.shared_disk else ""
+        greeting = Greeting(self._key, str(self._run.path.absolute()), stamp, dask_worker.versions(),
+                            place.slot.environment, place.slot.threads, place.slot.device != "cpu")
         self._ask(place, dask_worker.greet, greeting)
 
     def _ask(self, place: _Place, function: Callable[..., Any], *given: Any) -> None:
@@ -259,10 +261,10 @@ class _Dask:
         if place.pieces is not None and not place.ready:
             piece = next(place.pieces, None)
             if piece is not None:
-                self._ask(place, dask_worker.receive, *piece)
+                self._ask(place, dask_worker.receive, self._key, *piece)
             else:
                 place.pieces = None
-                self._ask(place, dask_worker.received)
+                self._ask(place, dask_worker.received, self._key)
         elif answer is None:
             place.ready = True
         if place.ready and self._once("first"):
@@ -307,10 +309,10 @@ class _Dask:
                 place.began = place.looked = time.monotonic()
                 if self._site is None:
                     function: Callable[..., Any] = dask_worker.carry_out
-                    given: tuple[Any, ...] = (self._trial, place.job, self._topic)
+                    given: tuple[Any, ...] = (self._trial, place.job, self._key)
                 else:
                     function = dask_worker.carry_out_here
-                    given = (self._trial, place.job, self._topic, self._checkpoint(job), place.until)
+                    given = (self._trial, place.job, self._key, self._checkpoint(job), place.until)
                 place.future = self._workers.client.submit(
                     function, *given, workers=[place.address], pure=False, key=f"trial-{job.number}-{time.time_ns()}")
                 place.future.add_done_callback(_putting(self._events, job.number))
@@ -406,12 +408,12 @@ class _Dask:
         for place in self._places.values():
             if place.job and now - place.looked > CHECKPOINT_EVERY_S:
                 place.looked = now
-                self._errands.submit(_fetch, self._workers.client, place.address, place.job, self._events)
+                self._errands.submit(_fetch, self._workers.client, self._key, place, place.job, self._events)
 
     # ------------------------------------------------------------ what they share
 
     def _listen(self) -> None:
-        self._workers.client.subscribe_topic(self._topic, self._on_progress)
+        self._workers.client.subscribe_topic(dask_worker.topic(self._key), self._on_progress)
 
     def _on_progress(self, event: tuple[float, dict[str, Any]]) -> None:
         self._events.put(Progress(**event[1]["progress"]))
@@ -479,9 +481,10 @@ def _errands() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=False)
 
 
-def _fetch(client: Any, address: str, job: Job, events: queue.SimpleQueue[Any]) -> None:
+def _fetch(client: Any, key: str, place: _Place, job: Job, events: queue.SimpleQueue[Any]) -> None:
     with suppress(OSError):  # the worker is gone, or too busy: there is the next time
-        for files in client.run(dask_worker.checkpoint, job.folder, workers=[address], on_error="ignore").values():
+        for files in client.run(dask_worker.checkpoint, key, job.folder, workers=[place.address],
+                                on_error="ignore").values():
             events.put(_Saved(job.number, files))
 
 
