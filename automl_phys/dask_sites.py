@@ -133,7 +133,7 @@ def existing(address: str) -> Iterator[Workers]:
         site.reconnect()
     except OSError as error:
         raise RunError(Mistake(
-            "no-scheduler", f"No Dask scheduler answers at {address}: {_first_line(error)}",
+            "no-scheduler", f"No Dask scheduler answers at {address}: {first_line(error)}",
             "Start one there with 'dask scheduler', and workers with 'dask worker ADDRESS --nthreads 1'; or mend "
             "compute.scheduler.", ("compute", "scheduler"))) from error
     try:
@@ -352,5 +352,6 @@ def _client(cluster: Any) -> Iterator[Client]:
             client.close(timeout=CLOSE_TIMEOUT_S)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an exception says first, or what it is where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -206,13 +206,14 @@ class _Dask:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            self._notices.append(Notice(f"The scheduler is away ({_line(error)}). Waiting for it."))
+            self._notices.append(Notice(f"The scheduler is away ({dask_sites.first_line(error)}). Waiting for it."))
             for place in self._places.values():
                 if place.job:
                     self._waiting.appendleft((place.job, place.attempt))
             self._places.clear()
         elif now - self._away_since > PATIENCE_S:
-            raise RunError(Mistake("scheduler-lost", f"The scheduler did not come back: {_line(error)}.",
+            why = dask_sites.first_line(error)
+            raise RunError(Mistake("scheduler-lost", f"The scheduler did not come back: {why}.",
                                    "Nothing that was finished is lost: start it again and run with --resume."))
 
     def _meet(self, address: str, name: str) -> None:
@@ -240,7 +241,7 @@ class _Dask:
         if meeting.status != "finished":
             error = meeting.exception() if meeting.status == "error" else None
             if error is not None and not _is_death(error):
-                self._refuse(place, f"it cannot run a trial: {type(error).__name__}: {_line(error)}")
+                self._refuse(place, f"it cannot run a trial: {type(error).__name__}: {dask_sites.first_line(error)}")
             return  # it is gone, as will be seen
         answer = meeting.result()
         if isinstance(answer, Answer):
@@ -511,10 +512,6 @@ def _is_death(error: BaseException) -> bool:
     from distributed import KilledWorker
 
     return isinstance(error, KilledWorker)
-
-
-def _line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
 
 
 def _failed(job: Job, message: str, place: _Place) -> Result:
