@@ -110,6 +110,14 @@ def draw(figure: Figure, folder: Path, formats: Sequence[str] = ("png", "pdf")) 
     return paths
 
 
+def drawing(figure: Figure) -> Drawing:
+    """The figure as matplotlib's, the caller's own."""
+    with _style(figure):
+        made = _drawn(figure)
+        _drawn.cache_clear()  # what is kept must not change
+        return made
+
+
 def svg(figure: Figure) -> str:
     """The figure as an ``<svg>`` element, scaling to its container, its ids beginning with the figure's name; an
     animation as an ``<img>`` that holds its own data."""
