@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl_phys import rundir, table_write
+from automl_phys import rundir
 from automl_phys.rundir import FitDir
 from automl_phys.trials import Job
 
@@ -53,6 +53,8 @@ class Place:
         """Put this in place of what was written before. Raises RunError when the disk refuses."""
         if self._folder is None:
             return
+        from automl_phys import table_write  # which imports more than most trainings need
+
         at = FitDir(self._folder.parent)
         with table_write.whole_folder(self._folder) as draft:
             with (draft / ARRAYS).open("wb") as file:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import epoch_checkpoints
 from automl_phys.contracts import Facts, Fitted, Range, only_kind
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params
@@ -136,7 +135,7 @@ def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted
     from automl_phys import keras_fit
 
     keras = keras_fit.load_keras()
-    from automl_phys import supervised
+    from automl_phys import epoch_checkpoints, supervised
 
     keras.utils.set_random_seed(job.seed % 2**32)
     values: Any = dict(params)
