@@ -27,6 +27,11 @@ SECONDS = (3600, 60, 1)
 MEGABYTES = {"MB": 1.0, "GB": 1e3, "TB": 1e6}
 
 
+def _megabytes(amount: str) -> int:
+    """``8 GB`` in MB (10^6 bytes)."""
+    return round(float(amount[:-2]) * MEGABYTES[amount[-2:]])
+
+
 class Cluster(Section):
     """Batch jobs that trials run in, one worker process each, by dask-jobqueue."""
 
@@ -71,7 +76,7 @@ class Cluster(Section):
     @property
     def memory_mb(self) -> int:
         """Memory of a job in MB (10^6 bytes)."""
-        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
+        return _megabytes(self.memory)
 
     def broken(self) -> Iterator[Broken]:
         if self.adapt and self.adapt[0] > self.adapt[1]:
@@ -144,6 +149,4 @@ class Compute(Section):
     @property
     def memory_mb(self) -> int | None:
         """The memory in MB (10^6 bytes); None for ``auto``."""
-        if self.memory == "auto":
-            return None
-        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
+        return None if self.memory == "auto" else _megabytes(self.memory)

@@ -26,7 +26,7 @@ from automl_phys.contracts import (
 )
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.former import Former
-from automl_phys.sites import Batch, Site
+from automl_phys.sites import SYSTEMS, Batch, Site
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ ROWS_TO_BAG = 2_000_000
 AUTO_FOLDS = 5
 AT_A_SCHEDULER = 8
 """Trials at a time with workers that are not known yet: as many as the search asks for ahead."""
-NAMES = {"slurm": "Slurm", "htcondor": "HTCondor", "pbs": "PBS", "lsf": "LSF", "sge": "Grid Engine"}
 MOST_THREADS = 4
 
 
@@ -121,7 +120,7 @@ def _where(recipe: Recipe, here: Machine, reasons: list[str]) -> tuple[Site | No
         return None, here
     least, most = cluster.adapt or (cluster.workers, cluster.workers)
     many = f"{least} to {most}" if cluster.adapt else f"{most}"
-    reasons.append(f"Trials run in {many} batch jobs of {NAMES[cluster.type]} at a time, each with {threads} "
+    reasons.append(f"Trials run in {many} batch jobs of {SYSTEMS[cluster.type].name} at a time, each with {threads} "
                    f"core{'s' * (threads > 1)}{' and a GPU' * cluster.gpus}, {cluster.memory}, for {cluster.walltime}.")
     batch = Batch(cluster.type, least, most, threads, cluster.memory_mb, cluster.gpus, cluster.walltime_s,
                   cluster.queue or "", cluster.account or "", cluster.interface or "", cluster.encrypted,

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from automl_phys import pareto, study_record
+from automl_phys import pareto, space, study_record
 from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
@@ -110,7 +110,7 @@ def _finished(
 def _for_comparison(plan: Plan) -> set[str]:
     """The baseline, where it is there to be compared with and not searched."""
     return {chosen.family for chosen in plan.families if chosen.family == plan.baseline
-            and len(chosen.defaults) == 1 and all(len(one.choices) == 1 for one in chosen.space.values())}
+            and len(chosen.defaults) == 1 and space.is_fixed(chosen.space)}
 
 
 def _told(proposer: Proposer, trial: Trial) -> Trial:
