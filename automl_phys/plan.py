@@ -27,6 +27,7 @@ from automl_phys.contracts import (
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.former import Former
 from automl_phys.sites import SYSTEMS, Batch, Site
+from automl_phys.trials import LOOKAHEAD
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ ROWS_TO_BAG = 2_000_000
 """Above this many rows one model sees enough; bagging over folds would cost more than it gives."""
 
 AUTO_FOLDS = 5
-AT_A_SCHEDULER = 8
-"""Trials at a time with workers that are not known yet: as many as the search asks for ahead."""
 MOST_THREADS = 4
 
 
@@ -110,7 +109,8 @@ def _where(recipe: Recipe, here: Machine, reasons: list[str]) -> tuple[Site | No
     compute = recipe.compute
     cluster, threads = compute.cluster, 1 if compute.threads == "auto" else compute.threads
     if compute.scheduler:
-        count = AT_A_SCHEDULER if compute.workers == "auto" else compute.workers
+        # How many workers there are is not known yet.
+        count = LOOKAHEAD if compute.workers == "auto" else compute.workers
         reasons.append(f"Trials go to the workers of {compute.scheduler}, {count} at a time"
                        f"{'; say compute.workers for more' if compute.workers == 'auto' else ''}.")
         gpus = ("gpu:0",) if isinstance(compute.gpus, tuple) else ()
