@@ -78,10 +78,9 @@ class Workers(Protocol):
 def local(slots: Sequence[Slot], log: Path) -> Iterator[Workers]:
     """A scheduler in this process, on the loopback interface, and a nanny with its worker process for each slot, named
     by the slot's number. Processes end when this one does, be it by ``kill -9``."""
-    import dask
     from distributed import Nanny, Scheduler, SpecCluster
 
-    with dask.config.set(SETTINGS):
+    with _configured():
         cluster = SpecCluster(
             scheduler={"cls": Scheduler, "options": {
                 "host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}},
@@ -159,11 +158,10 @@ class _Existing:
         return ""
 
     def reconnect(self) -> None:
-        import dask
         from distributed import Client
 
         self.close()
-        with dask.config.set(SETTINGS):
+        with _configured():
             self.client = Client(self._address, set_as_default=False, timeout=START_TIMEOUT_S)
 
     def close(self) -> None:
@@ -184,10 +182,8 @@ def batch(wanted: Batch, threads: int, folder: Path) -> Iterator[Workers]:
     """
     _check_installed(wanted)
     _check_command(wanted)
-    import dask
-
     problems: list[str] = []
-    with dask.config.set(SETTINGS):
+    with _configured():
         cluster = _jobqueue(wanted, threads, folder, problems)
     with _closing(cluster), _client(cluster) as client:
         yield _Jobs(cluster, client, wanted, problems)
@@ -213,9 +209,7 @@ def job_script(wanted: Batch, threads: int) -> str:
     """The script that would be submitted, with made-up names where these are known only then. Raises RunError when
     dask-jobqueue is not installed."""
     _check_installed(wanted)
-    import dask
-
-    with dask.config.set(SETTINGS):
+    with _configured():
         cls = _class(wanted).job_cls
         job = cls("tcp://SCHEDULER:PORT", name="automl-phys-0", **_options(wanted, threads, None))
         return str(job.job_script())
@@ -276,8 +270,13 @@ def _said(error: Exception) -> str:
 
 
 def _class(wanted: Batch) -> Any:
+    """dask-jobqueue's class of clusters. When it is imported it takes Ctrl-C for itself, and ends the process without a
+    word: the handlers that were there are put back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     import dask_jobqueue
 
+    for number, handler in before.items():
+        signal.signal(number, handler)
     return getattr(dask_jobqueue, SYSTEMS[wanted.system].cluster)
 
 
@@ -315,6 +314,16 @@ def _options(wanted: Batch, threads: int, folder: Path | None) -> dict[str, Any]
 
 
 # ---------------------------------------------------------------- what they share
+
+@contextmanager
+def _configured() -> Iterator[None]:
+    """Dask with our settings. Its own must have been read before: those that it reads meanwhile would go with ours."""
+    import dask
+    import distributed  # noqa: F401
+
+    with dask.config.set(SETTINGS):
+        yield
+
 
 def _restart(client: Client, address: str) -> None:
     """Have a worker's nanny start its process anew, without waiting for it."""

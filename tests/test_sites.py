@@ -275,6 +275,14 @@ def test_the_script_of_each_batch_system(system, lines):
     assert "$(" not in script.replace("$(LogDirectory)", "").replace('"$(ClusterId).$(ProcId)"', "")
 
 
+def test_ctrl_c_is_left_as_it_was():
+    code = ("import signal; from automl_phys import dask_sites; from automl_phys.sites import Batch; "
+            "before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM); "
+            "dask_sites.job_script(Batch('slurm', 1, 1, 1, 2000, 0, 1800), 1); "
+            "assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before")
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
 @pytest.fixture
 def batch_system(tmp_path, monkeypatch):
     """A batch system of one machine: commands that run a job's script in the background, and kill it."""
