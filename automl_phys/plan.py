@@ -118,7 +118,7 @@ def _where(recipe: Recipe, here: Machine, reasons: list[str]) -> tuple[Site | No
             threads, here.memory_mb, gpus, count)
     if cluster is None:
         return None, here
-    least, most = cluster.adapt or (cluster.workers, cluster.workers)
+    least, most = cluster.jobs
     many = f"{least} to {most}" if cluster.adapt else f"{most}"
     reasons.append(f"Trials run in {many} batch jobs of {SYSTEMS[cluster.type].name} at a time, each with {threads} "
                    f"core{'s' * (threads > 1)}{' and a GPU' * cluster.gpus}, {cluster.memory}, for {cluster.walltime}.")

@@ -370,6 +370,18 @@ def test_a_trial_beyond_its_memory_is_tried_twice_and_has_failed(trials, run):
     assert "its limit is 300 MB" in found.message
 
 
+@pytest.mark.parametrize("cluster", ["{type: slurm, adapt: [0, 20]}", "{type: slurm, workers: 3}", "{type: pbs}"])
+def test_a_recipe_that_was_written_out_says_the_same(tmp_path, cluster):
+    """As it stands in a run's folder and in its lock, with defaults filled in."""
+    from automl_phys import recipe
+
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"recipe: 1\ntask: classify\ndata: {{builtin: jets, target: label}}\ncompute: {{cluster: {cluster}}}\n")
+    first = recipe.load(path)
+    path.write_text(recipe.dump(first))
+    assert recipe.load(path).compute == first.compute
+
+
 # ---------------------------------------------------------------- what a stranger's recipe may not do unseen
 
 def test_what_others_would_run_needs_leave_on_the_command_line(tmp_path):
