@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from automl_phys import rundir, table_write
+from automl_phys import rundir
 from automl_phys.environments import Normalizer
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Place:
         best, buffer = course.best, getattr(model, "replay_buffer", None)
         if self._folder is None or best is None or (buffer is not None and _bytes(buffer) > MOST_BYTES):
             return
-        with table_write.whole_folder(self._folder) as draft:
+        with rundir.whole_folder(self._folder) as draft:
             torch.save(_tensors(model, best), draft / TENSORS)
             if buffer is not None:
                 filled = buffer.buffer_size if buffer.full else buffer.pos

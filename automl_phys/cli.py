@@ -121,7 +121,7 @@ def run(
                 if not repeat.agrees:
                     raise SystemExit(EXIT_EXPECTATION_MISSED)
         except KeyboardInterrupt:
-            again = " ".join(["automl-phys run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
+            again = shlex.join(["automl-phys", "run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
             show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")
             raise SystemExit(EXIT_INTERRUPTED) from None
 

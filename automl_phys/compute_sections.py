@@ -23,8 +23,14 @@ GpuId: TypeAlias = Annotated[str, Field(
     pattern=rf"^((GPU|MIG)-{UUID}|MIG-GPU-{UUID}/[0-9]+/[0-9]+)$",
     examples=["GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"])]
 """A GPU or a slice of one by its UUID, of slices also as drivers before version 470 named them."""
+DEFAULT_JOBS = 8
 SECONDS = (3600, 60, 1)
 MEGABYTES = {"MB": 1.0, "GB": 1e3, "TB": 1e6}
+
+
+def _megabytes(amount: str) -> int:
+    """``8 GB`` in MB (10^6 bytes)."""
+    return round(float(amount[:-2]) * MEGABYTES[amount[-2:]])
 
 
 class Cluster(Section):
@@ -32,8 +38,8 @@ class Cluster(Section):
 
     type: Literal["slurm", "htcondor", "pbs", "lsf", "sge"]
     """The batch system."""
-    workers: Annotated[int, Field(ge=1, le=100_000)] = 8
-    """How many jobs at a time, and so how many trials."""
+    workers: Annotated[int, Field(ge=1, le=100_000)] | Missing = None
+    """How many jobs at a time, and so how many trials. Default: 8."""
     adapt: Annotated[tuple[Count, Annotated[int, Field(ge=1, le=100_000)]], Field(strict=False)] | Missing = None
     """Instead of 'workers', the fewest and the most: jobs are asked for as there is work, and ended when idle."""
     queue: Word | Missing = None
@@ -64,6 +70,11 @@ class Cluster(Section):
         return tuple(key for key in ("directives", "prologue", "python") if getattr(self, key))
 
     @property
+    def jobs(self) -> tuple[int, int]:
+        """The fewest and the most jobs at a time."""
+        return self.adapt or (self.workers or DEFAULT_JOBS,) * 2
+
+    @property
     def walltime_s(self) -> int:
         """The wall time in seconds."""
         return sum(int(part) * unit for part, unit in zip(self.walltime.split(":"), SECONDS, strict=True))
@@ -71,12 +82,12 @@ class Cluster(Section):
     @property
     def memory_mb(self) -> int:
         """Memory of a job in MB (10^6 bytes)."""
-        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
+        return _megabytes(self.memory)
 
     def broken(self) -> Iterator[Broken]:
         if self.adapt and self.adapt[0] > self.adapt[1]:
             yield Broken("adapt", "The fewest jobs are more than the most.", "Write [fewest, most], such as [0, 20].")
-        if self.adapt and "workers" in self.model_fields_set:
+        if self.adapt and self.workers:
             yield Broken("workers", "'adapt' says already how many jobs there are.", "Leave one of the two out.")
         if self.walltime_s < 600:
             yield Broken("walltime", f"{self.walltime} is too short: a job imports for a minute before it works.",
@@ -144,6 +155,4 @@ class Compute(Section):
     @property
     def memory_mb(self) -> int | None:
         """The memory in MB (10^6 bytes); None for ``auto``."""
-        if self.memory == "auto":
-            return None
-        return round(float(self.memory[:-2]) * MEGABYTES[self.memory[-2:]])
+        return None if self.memory == "auto" else _megabytes(self.memory)

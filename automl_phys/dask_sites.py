@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automl_phys.dask_worker import LIFETIME_VARIABLE, LOG_VARIABLE, THREADS_VARIABLE
 from automl_phys.errors import Mistake, RunError
-from automl_phys.sites import Batch
+from automl_phys.sites import SYSTEMS, Batch
 from automl_phys.trials import Slot
 
 if TYPE_CHECKING:
-    from distributed import Client, SpecCluster
+    from distributed import Client
 
 START_TIMEOUT_S = 60
 CLOSE_TIMEOUT_S = 5
@@ -48,10 +48,6 @@ SETTINGS: dict[str, Any] = {
     "distributed.diagnostics.nvml": False,  # the parent must not touch a GPU
     "distributed.admin.tick.limit": "1h",
 }
-
-SUBMIT = {"slurm": "sbatch", "htcondor": "condor_submit", "pbs": "qsub", "lsf": "bsub", "sge": "qsub"}
-CLASSES = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster", "pbs": "PBSCluster", "lsf": "LSFCluster",
-           "sge": "SGECluster"}
 
 
 class Workers(Protocol):
@@ -82,10 +78,9 @@ class Workers(Protocol):
 def local(slots: Sequence[Slot], log: Path) -> Iterator[Workers]:
     """A scheduler in this process, on the loopback interface, and a nanny with its worker process for each slot, named
     by the slot's number. Processes end when this one does, be it by ``kill -9``."""
-    import dask
     from distributed import Nanny, Scheduler, SpecCluster
 
-    with dask.config.set(SETTINGS):
+    with _configured():
         cluster = SpecCluster(
             scheduler={"cls": Scheduler, "options": {
                 "host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}},
@@ -100,13 +95,20 @@ def local(slots: Sequence[Slot], log: Path) -> Iterator[Workers]:
         yield _Local(cluster, client)
 
 
-class _Local:
-    def __init__(self, cluster: SpecCluster, client: Client) -> None:
+class _Own:
+    """What sites have in common whose scheduler is in this process."""
+
+    def __init__(self, cluster: Any, client: Client) -> None:
         self._cluster, self.client = cluster, client
 
     def present(self) -> Mapping[str, str]:
         return {address: str(state.name) for address, state in list(self._cluster.scheduler.workers.items())}
 
+    def reconnect(self) -> None:
+        raise OSError("this process's own scheduler has ended")
+
+
+class _Local(_Own):
     def end_process(self, address: str) -> None:
         for nanny in self._cluster.workers.values():
             if nanny.worker_address == address and nanny.pid is not None:
@@ -114,9 +116,6 @@ class _Local:
 
     def wanted(self, count: int) -> str:  # noqa: ARG002 - there is one for each slot
         return ""
-
-    def reconnect(self) -> None:
-        raise OSError("this process's own scheduler has ended")
 
 
 # ---------------------------------------------------------------- a scheduler that runs already
@@ -150,7 +149,7 @@ class _Existing:
     def present(self) -> Mapping[str, str]:
         if self.client.status != "running":
             raise OSError(f"the scheduler at {self._address} is away")
-        return _present(self.client)
+        return {address: str(info["name"]) for address, info in self.client.scheduler_info()["workers"].items()}
 
     def end_process(self, address: str) -> None:
         _restart(self.client, address)
@@ -159,11 +158,10 @@ class _Existing:
         return ""
 
     def reconnect(self) -> None:
-        import dask
         from distributed import Client
 
         self.close()
-        with dask.config.set(SETTINGS):
+        with _configured():
             self.client = Client(self._address, set_as_default=False, timeout=START_TIMEOUT_S)
 
     def close(self) -> None:
@@ -184,10 +182,8 @@ def batch(wanted: Batch, threads: int, folder: Path) -> Iterator[Workers]:
     """
     _check_installed(wanted)
     _check_command(wanted)
-    import dask
-
     problems: list[str] = []
-    with dask.config.set(SETTINGS):
+    with _configured():
         cluster = _jobqueue(wanted, threads, folder, problems)
     with _closing(cluster), _client(cluster) as client:
         yield _Jobs(cluster, client, wanted, problems)
@@ -202,7 +198,7 @@ def _check_installed(wanted: Batch) -> None:
 
 
 def _check_command(wanted: Batch) -> None:
-    command = SUBMIT[wanted.system]
+    command = SYSTEMS[wanted.system].command
     if shutil.which(command) is None:
         raise RunError(Mistake("no-batch-system", f"There is no '{command}' here, by which jobs are sent.",
                                "Run on a machine from which jobs are submitted, or mend cluster.type.",
@@ -213,27 +209,23 @@ def job_script(wanted: Batch, threads: int) -> str:
     """The script that would be submitted, with made-up names where these are known only then. Raises RunError when
     dask-jobqueue is not installed."""
     _check_installed(wanted)
-    import dask
-
-    with dask.config.set(SETTINGS):
+    with _configured():
         cls = _class(wanted).job_cls
         job = cls("tcp://SCHEDULER:PORT", name="automl-phys-0", **_options(wanted, threads, None))
         return str(job.job_script())
 
 
-class _Jobs:
+class _Jobs(_Own):
     def __init__(self, cluster: Any, client: Client, wanted: Batch, problems: list[str]) -> None:
-        self._cluster, self.client, self._wanted, self._problems = cluster, client, wanted, problems
-
-    def present(self) -> Mapping[str, str]:
-        return {address: str(state.name) for address, state in list(self._cluster.scheduler.workers.items())}
+        super().__init__(cluster, client)
+        self._wanted, self._problems = wanted, problems
 
     def end_process(self, address: str) -> None:
         _restart(self.client, address)
 
     def wanted(self, count: int) -> str:
         """Jobs that have ended, by their wall time or otherwise, are sent again by this as well."""
-        before = len(self._problems)
+        problem = self._problems[-1] if self._problems else ""
         least, most = self._wanted.least, self._wanted.most
         want = min(max(count, least), most)
         have = len(self._cluster.worker_spec)
@@ -241,14 +233,12 @@ class _Jobs:
             self._cluster.scale(jobs=want)
         else:
             self._end_idle(have - want)
-        return self._problems[before - 1] if before else ""
-
-    def reconnect(self) -> None:
-        raise OSError("this process's own scheduler has ended")
+        return problem
 
     def _end_idle(self, count: int) -> None:
-        idle = [str(state.name) for state in list(self._cluster.scheduler.workers.values()) if not state.processing]
-        waiting = set(self._cluster.worker_spec) - {str(s.name) for s in self._cluster.scheduler.workers.values()}
+        up = list(self._cluster.scheduler.workers.values())
+        idle = [str(state.name) for state in up if not state.processing]
+        waiting = set(self._cluster.worker_spec) - {str(state.name) for state in up}
         for name in [*waiting, *idle][:count]:
             self._cluster.sync(self._cluster.scale_down, [name])
 
@@ -280,9 +270,14 @@ def _said(error: Exception) -> str:
 
 
 def _class(wanted: Batch) -> Any:
+    """dask-jobqueue's class of clusters. When it is imported it takes Ctrl-C for itself, and ends the process without a
+    word: the handlers that were there are put back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     import dask_jobqueue
 
-    return getattr(dask_jobqueue, CLASSES[wanted.system])
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return getattr(dask_jobqueue, SYSTEMS[wanted.system].cluster)
 
 
 def _options(wanted: Batch, threads: int, folder: Path | None) -> dict[str, Any]:
@@ -320,8 +315,14 @@ def _options(wanted: Batch, threads: int, folder: Path | None) -> dict[str, Any]
 
 # ---------------------------------------------------------------- what they share
 
-def _present(client: Client) -> Mapping[str, str]:
-    return {address: str(info["name"]) for address, info in client.scheduler_info()["workers"].items()}
+@contextmanager
+def _configured() -> Iterator[None]:
+    """Dask with our settings. Its own must have been read before: those that it reads meanwhile would go with ours."""
+    import dask
+    import distributed  # noqa: F401
+
+    with dask.config.set(SETTINGS):
+        yield
 
 
 def _restart(client: Client, address: str) -> None:

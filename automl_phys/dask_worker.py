@@ -155,12 +155,10 @@ def carry_out_here(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     put(files, folder)
-    left = float("inf") if until is None else until - time.time()
-    limit = float("inf") if job.limit_s is None else job.limit_s
-    shorter = min(left, limit)
-    here = replace(job, run_dir=str(_work(key)), limit_s=None if shorter == float("inf") else shorter)
-    result = trial(here, _telling(key))
-    if result.status == "timed_out" and left < limit:
+    left = None if until is None else until - time.time()
+    limit = min((one for one in (left, job.limit_s) if one is not None), default=None)
+    result = trial(replace(job, run_dir=str(_work(key)), limit_s=limit), _telling(key))
+    if result.status == "timed_out" and limit == left:
         result = replace(result, status="interrupted")
     found = taken(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -169,11 +167,16 @@ def carry_out_here(
 
 def checkpoint(key: str, folder: str, dask_worker: Worker) -> Files:
     """The checkpoint of the trial that runs in this process, as files of the job's folder; none while there is none."""
-    at = FitDir(_work(key, dask_worker) / folder)
     try:
-        return {f"{at.checkpoint.name}/{name}": data for name, data in taken(at.checkpoint).items()}
+        return checkpoint_of(_work(key, dask_worker) / folder)
     except OSError:  # it is being replaced this very moment
         return {}
+
+
+def checkpoint_of(folder: Path) -> Files:
+    """The checkpoint in a job's folder, as files of that folder; none where there is none."""
+    at = FitDir(folder).checkpoint
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(at.rglob("*")) if path.is_file()}
 
 
 def put(files: Files, folder: Path) -> None:

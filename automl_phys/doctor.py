@@ -21,6 +21,7 @@ from typing import Literal, TypeAlias
 
 from automl_phys import doctor_questions, gpus, machine, readable
 from automl_phys.doctor_questions import Answer
+from automl_phys.sites import SYSTEMS
 
 State: TypeAlias = Literal["ok", "absent", "note", "missing"]
 """``missing``: runs need it. ``note``: it is worth knowing, and runs work without. ``absent``: it is for some only."""
@@ -45,7 +46,6 @@ EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "torch": (("torch",), "agents, and Keras on torch"),
     "video": (("imageio_ffmpeg",), "films of agents as mp4"),
 }
-BATCH = {"sbatch": "Slurm", "condor_submit": "HTCondor", "qsub": "PBS or Grid Engine", "bsub": "LSF"}
 
 
 @dataclass(frozen=True)
@@ -232,11 +232,14 @@ def _with_cuda(answer: Answer, version: Callable[[str], str | None]) -> str:
 # ---------------------------------------------------------------- what is asked for only
 
 def _batch() -> Iterator[Found]:
-    commands = [command for command in BATCH if shutil.which(command)]
+    names: dict[str, list[str]] = {}
+    for system in SYSTEMS.values():
+        names.setdefault(system.command, []).append(system.name)
+    commands = [command for command in names if shutil.which(command)]
     for command in commands:
-        yield Found(BATCH[command], f"{command} is there")
+        yield Found(" or ".join(names[command]), f"{command} is there")
     if not commands:
-        yield Found("none", f"there is no {', '.join(BATCH)}", "absent")
+        yield Found("none", f"there is no {', '.join(names)}", "absent")
     version = machine.version("dask-jobqueue")
     if version:
         yield Found("dask-jobqueue", version)

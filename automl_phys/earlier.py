@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys import registry, rundir, table_write
+from automl_phys import registry, rundir
 from automl_phys.contracts import Facts, Plan
 from automl_phys.data_files import DataFile, Inputs
 from automl_phys.errors import CallError, DataError
@@ -53,7 +53,7 @@ def find(wanted: Recipe, out: Path) -> Earlier | None:
 
 def take_over(earlier: Earlier, run: RunDir) -> None:
     """Link the problem of an earlier run into ``run``, or copy it where the file system knows no links."""
-    with table_write.whole_folder(run.problem) as draft:
+    with rundir.whole_folder(run.problem) as draft:
         shutil.copytree(earlier.run.problem, draft, copy_function=_link, dirs_exist_ok=True)
 
 

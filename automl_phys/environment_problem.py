@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl_phys import environments, machine, rundir, table_write
+from automl_phys import environments, machine, rundir
 from automl_phys.contracts import Facts
 from automl_phys.environments import Seen, Spec
 from automl_phys.exhibits import Table
@@ -197,7 +197,7 @@ def prepare(options: Options, folder: Path, target: Path, seed: int) -> Environm
     """Write the problem into ``target``. Raises DataError and RunError."""
     settings = settings_of(options, folder, seed)
     stored = Stored(settings, environments.look(settings.spec))
-    with table_write.whole_folder(target) as draft:
+    with rundir.whole_folder(target) as draft:
         rundir.write_json(draft / FILE, stored)
     return load(target)
 

@@ -53,10 +53,8 @@ class Place:
         """Put this in place of what was written before. Raises RunError when the disk refuses."""
         if self._folder is None:
             return
-        from automl_phys import table_write  # which imports more than most trainings need
-
         at = FitDir(self._folder.parent)
-        with table_write.whole_folder(self._folder) as draft:
+        with rundir.whole_folder(self._folder) as draft:
             with (draft / ARRAYS).open("wb") as file:
                 np.savez(file, allow_pickle=False, **{
                     f"{name}-{i:04d}": array for name, group in groups.items() for i, array in enumerate(group)})

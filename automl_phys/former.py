@@ -47,7 +47,7 @@ def take(
     formers: Sequence[Former], families: Sequence[Chosen], fingerprint: str, objective: str, others: Sequence[str]
 ) -> Taken:
     """What to take over for a search of ``families``. Raises RecipeError (``no-common-family``)."""
-    spaces = {chosen.family: chosen.space for chosen in families if not _only_compared(chosen)}
+    spaces = {chosen.family: chosen.space for chosen in families if not space.is_fixed(chosen.space)}
     tried = [(chosen.family, default) for chosen in families for default in chosen.defaults]
     known: list[Known] = []
     suggested: list[Suggested] = []
@@ -71,11 +71,6 @@ def take(
         reasons += _told(former, inside, best, same)
         reasons += _outside(former, own, spaces)
     return Taken(tuple(known), tuple(suggested), tuple(reasons))
-
-
-def _only_compared(chosen: Chosen) -> bool:
-    """Whether a family has one configuration, so that there is nothing to begin with."""
-    return all(space.is_pinned(allowed) for allowed in chosen.space.values())
 
 
 def _best(former: Former, trials: Sequence[Known]) -> Iterator[tuple[Known, int]]:

@@ -510,6 +510,7 @@ def _fit_keras(
         best = list(found["best"])
         for variable, value in zip(variables(), found["state"], strict=True):
             variable.assign(value)
+
     def keep(loss: float) -> None:
         nonlocal best
         if curve.add(loss, *judge(), as_it_is):

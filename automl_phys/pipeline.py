@@ -83,12 +83,11 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     facts = known.facts if known else None
     if resume:
         run_dir = _last_run(wanted, out)
-        decided = rundir.read_json(run_dir.plan, Plan)
     else:
-        decided = make_plan(wanted, facts)
-        study_record.check(decided)
-        run_dir = _new_run(wanted, decided, out)
-        decided = rundir.read_json(run_dir.plan, Plan)
+        planned = make_plan(wanted, facts)
+        study_record.check(planned)
+        run_dir = _new_run(wanted, planned, out)
+    decided = rundir.read_json(run_dir.plan, Plan)
     show.begin(decided, run_dir.path)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework, decided.precision))
     prepare.run(wanted, decided, run_dir, show, known)
@@ -217,8 +216,7 @@ def _open_executor(
         Slot(device, decided.threads, decided.memory_mb_per_worker,
              worker.environment(decided.threads, device, decided.framework, decided.precision), kinds[kind_of(device)])
         for device in decided.devices)
-    return registry.load("executors", decided.executor).open_executor(
-        slots, run_dir.path, trial, decided.site)
+    return registry.load("executors", decided.executor).open_executor(slots, run_dir.path, trial, decided.site)
 
 
 def _import_ahead(decided: Plan) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl_phys import gpus as names
-from automl_phys import readable
+from automl_phys import readable, space
 from automl_phys.contracts import Chosen, Facts, Gpu, Machine
 from automl_phys.errors import Mistake, RecipeError
 
@@ -167,7 +167,7 @@ def _in_words(machine: Machine, gpu: str) -> str:
 
 def _is_tried_once(chosen: Chosen) -> bool:
     """A baseline that stands beside what is searched."""
-    return len(chosen.defaults) == 1 and all(len(one.choices) == 1 for one in chosen.space.values())
+    return len(chosen.defaults) == 1 and space.is_fixed(chosen.space)
 
 
 def _shared_out(count: int, on_gpus: Sequence[str], on_cpu: int) -> list[str]:

@@ -26,7 +26,8 @@ from automl_phys.contracts import (
 )
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.former import Former
-from automl_phys.sites import Batch, Site
+from automl_phys.sites import SYSTEMS, Batch, Site
+from automl_phys.trials import LOOKAHEAD
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -46,9 +47,6 @@ ROWS_TO_BAG = 2_000_000
 """Above this many rows one model sees enough; bagging over folds would cost more than it gives."""
 
 AUTO_FOLDS = 5
-AT_A_SCHEDULER = 8
-"""Trials at a time with workers that are not known yet: as many as the search asks for ahead."""
-NAMES = {"slurm": "Slurm", "htcondor": "HTCondor", "pbs": "PBS", "lsf": "LSF", "sge": "Grid Engine"}
 MOST_THREADS = 4
 
 
@@ -111,7 +109,8 @@ def _where(recipe: Recipe, here: Machine, reasons: list[str]) -> tuple[Site | No
     compute = recipe.compute
     cluster, threads = compute.cluster, 1 if compute.threads == "auto" else compute.threads
     if compute.scheduler:
-        count = AT_A_SCHEDULER if compute.workers == "auto" else compute.workers
+        # How many workers there are is not known yet.
+        count = LOOKAHEAD if compute.workers == "auto" else compute.workers
         reasons.append(f"Trials go to the workers of {compute.scheduler}, {count} at a time"
                        f"{'; say compute.workers for more' if compute.workers == 'auto' else ''}.")
         gpus = ("gpu:0",) if isinstance(compute.gpus, tuple) else ()
@@ -119,9 +118,9 @@ def _where(recipe: Recipe, here: Machine, reasons: list[str]) -> tuple[Site | No
             threads, here.memory_mb, gpus, count)
     if cluster is None:
         return None, here
-    least, most = cluster.adapt or (cluster.workers, cluster.workers)
+    least, most = cluster.jobs
     many = f"{least} to {most}" if cluster.adapt else f"{most}"
-    reasons.append(f"Trials run in {many} batch jobs of {NAMES[cluster.type]} at a time, each with {threads} "
+    reasons.append(f"Trials run in {many} batch jobs of {SYSTEMS[cluster.type].name} at a time, each with {threads} "
                    f"core{'s' * (threads > 1)}{' and a GPU' * cluster.gpus}, {cluster.memory}, for {cluster.walltime}.")
     batch = Batch(cluster.type, least, most, threads, cluster.memory_mb, cluster.gpus, cluster.walltime_s,
                   cluster.queue or "", cluster.account or "", cluster.interface or "", cluster.encrypted,

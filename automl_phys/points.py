@@ -105,7 +105,7 @@ def prepare(data: PointsData, folder: Path, target: Path, seed: int) -> PointsPr
     """
     seen = _survey(data, folder)
     used = table_read.used(seen.files, seen.file_rows)
-    with table_write.whole_folder(target) as draft:
+    with rundir.whole_folder(target) as draft:
         made, tally, _ = table_features.write_features(
             seen.files, seen.roles, seen.places, data.missing, draft, extremes=True)
         mistakes = [*seen.mistakes, *_wrong_features(seen, data.missing, tally)]

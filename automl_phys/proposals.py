@@ -133,7 +133,7 @@ class Proposer:
     def _has_more(self, family: str) -> bool:
         if self._grids:
             return bool(self._grids[family])
-        return not all(space.is_pinned(allowed) for allowed in self._families[family].space.values())
+        return not space.is_fixed(self._families[family].space)
 
 
 def fit_seed(seed: int, number: int, fold: int = 0) -> int:

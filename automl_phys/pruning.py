@@ -19,6 +19,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from automl_phys.trials import Result
 from automl_phys.values import Direction
@@ -54,7 +55,7 @@ class Pruner:
         """What trial ``number`` must reach; empty: it runs to its end."""
         if self._pruner == "none" or not self._lengths:
             return {}
-        full = _median(self._lengths)
+        full = median(self._lengths)
         if self._pruner == "hyperband":
             every = [round(full / ETA**k) for k in range(RUNGS, 0, -1)]
             steps = every[number % (RUNGS + 1):]
@@ -66,7 +67,7 @@ class Pruner:
             came = self._reached(step)
             if 1 <= step < full and len(came) >= FEWEST_AT_A_RUNG:
                 if self._pruner == "median":
-                    needed[step] = _median(came)
+                    needed[step] = median(came)
                 else:
                     best = len(came) // ETA
                     needed[step] = came[-best if self._direction == "maximize" else best - 1]
@@ -105,11 +106,6 @@ class _Curve:
             return None
         last = self._steps[min(bisect_left(self._steps, step), len(self._steps) - 1)]
         return self._best[bisect_right(self._better, last) - 1]
-
-
-def _median(ordered: Sequence[float]) -> float:
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def rungs(pruner: str, number: int, known: Sequence[Result], direction: Direction) -> dict[int, float]:

@@ -271,7 +271,8 @@ def _check_one_objective(objective: Any, name: str, task: Task, mistakes: list[M
     try:
         objectives.direction(task.OBJECTIVES, objective)
     except KeyError:
-        mistakes.append(wording.unknown_word(objective, task.OBJECTIVES, f"an objective of task '{name}'", key))
+        known = [*task.OBJECTIVES, *(objectives.OWN if key[-1] not in ("objective", 0) else ())]  # not to decide alone
+        mistakes.append(wording.unknown_word(objective, known, f"an objective of task '{name}'", key))
         return
     stem, at, efficiency = objective.partition("@")
     if at and not re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*", efficiency):

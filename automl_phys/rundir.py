@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -191,6 +192,28 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it may be where nothing can be
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target`` that takes its place when the block ends well, and is removed when it does not.
+
+    Raises RunError when the disk is full or the place not writable.
+    """
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)  # left by a process that was killed
+        draft.mkdir(parents=True)
+        yield draft
+        for file in draft.iterdir():
+            sync(file)
+        if target.exists():
+            shutil.rmtree(target)
+        draft.rename(target)
+    except OSError as error:
+        raise disk_error(error, target) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

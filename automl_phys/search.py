@@ -14,16 +14,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from automl_phys import pareto, study_record
+from automl_phys import pareto, space, study_record
 from automl_phys.contracts import Executor, Plan, Show
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
 from automl_phys.proposals import Proposal, Proposer
 from automl_phys.rundir import RunDir
-from automl_phys.trials import Job, Trial
-
-LOOKAHEAD = 8
-"""How far trials are asked for ahead of the results they are based on; more than this many workers need more."""
+from automl_phys.trials import LOOKAHEAD, Job, Trial
 
 FEWEST_TO_JUDGE = 6
 FEWEST_FAILURES = 5
@@ -100,9 +97,14 @@ def _finished(
         show.say(f"Networks ran on the CPU: {plan.framework} sees no GPU. 'automl-phys doctor' says what to install.")
     if plan.others:
         show.say(pareto.sentence(plan, trials))
-    stopped = sum(trial.result.status == "timed_out" for trial in trials)
+    most_s = 60 * plan.minutes_per_trial if plan.minutes_per_trial else float("inf")
+    slow = sum(trial.result.status == "timed_out" and trial.result.seconds >= most_s for trial in trials)
+    if slow:
+        show.say(f"{slow} of {len(trials)} trials took longer than search.minutes_per_trial, "
+                 f"{plan.minutes_per_trial:g}, and {'were' if slow > 1 else 'was'} stopped.")
+    stopped = sum(trial.result.status == "timed_out" for trial in trials) - slow
     if stopped or len(trials) < wanted:
-        show.say(f"The time limit ended the search: {len(trials) - stopped} of {wanted} trials were finished"
+        show.say(f"The time limit ended the search: {len(trials) - stopped - slow} of {wanted} trials were finished"
                  f"{f', {stopped} stopped on their way' if stopped else ''}.")
     return trials
 
@@ -110,7 +112,7 @@ def _finished(
 def _for_comparison(plan: Plan) -> set[str]:
     """The baseline, where it is there to be compared with and not searched."""
     return {chosen.family for chosen in plan.families if chosen.family == plan.baseline
-            and len(chosen.defaults) == 1 and all(len(one.choices) == 1 for one in chosen.space.values())}
+            and len(chosen.defaults) == 1 and space.is_fixed(chosen.space)}
 
 
 def _told(proposer: Proposer, trial: Trial) -> Trial:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import rundir, season, series_read, table_files, table_new, table_read, table_roles, table_write
+from automl_phys import rundir, season, series_read, table_files, table_new, table_read, table_roles
 from automl_phys.contracts import Facts
 from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Table
@@ -86,7 +86,7 @@ def prepare(data: SeriesData, forecast: Forecast, folder: Path, target: Path, se
         data.past, tuple(centre.tolist()), tuple(width.tolist()), data.missing, seen.calendar, seen.season.steps,
         forecast.horizon, forecast.windows, forecast.apart, forecast.valid, settings, seen.files.view)
     panel = _panel(seen.series, schema)
-    with table_write.whole_folder(target) as draft:
+    with rundir.whole_folder(target) as draft:
         for name in ("target", "observed", "known", "past", "phases", "position"):
             np.save(draft / f"{name}.npy", getattr(panel, name))
         digest = _hash(data, forecast, [file.sha256 for file in used], seed, settings)

@@ -9,6 +9,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class BatchSystem:
+    """What people call a batch system, the command that submits to it, and dask-jobqueue's class for it."""
+
+    name: str
+    command: str
+    cluster: str
+
+
+SYSTEMS = {
+    "slurm": BatchSystem("Slurm", "sbatch", "SLURMCluster"),
+    "htcondor": BatchSystem("HTCondor", "condor_submit", "HTCondorCluster"),
+    "pbs": BatchSystem("PBS", "qsub", "PBSCluster"),
+    "lsf": BatchSystem("LSF", "bsub", "LSFCluster"),
+    "sge": BatchSystem("Grid Engine", "qsub", "SGECluster"),
+}
+"""By the word that a recipe has for each."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """Batch jobs, one worker process each, between ``least`` and ``most`` at a time; each with so many cores, MB and
     GPUs for so many seconds. Empty texts: the batch system's own default."""

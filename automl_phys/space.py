@@ -65,6 +65,11 @@ def inside(params: Params, space: Space) -> bool:
     return params.keys() == existing and all(allows(space[name], value) for name, value in params.items())
 
 
+def is_fixed(space: Space) -> bool:
+    """Whether every parameter is pinned: there is one configuration."""
+    return all(is_pinned(allowed) for allowed in space.values())
+
+
 def is_pinned(allowed: Range) -> bool:
     """Whether only one value is left, so that there is nothing to search."""
     return len(allowed.choices) == 1 or (not allowed.choices and allowed.low == allowed.high)

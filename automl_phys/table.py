@@ -73,7 +73,7 @@ def prepare(
             everywhere = table_features.Places(np.zeros(rows, np.int8), (rows,), 1)
             tally = table_features.read_features(files, seen.roles, everywhere)
             raise DataError([*seen.mistakes, *table_features.wrong_features(seen.roles, data.missing, tally)])
-        with table_write.whole_folder(target_folder) as draft:
+        with rundir.whole_folder(target_folder) as draft:
             schema, notes, mistakes = table_write.write(seen, seen.layout, data.missing, settings, draft, seed)
             if mistakes:
                 raise DataError(mistakes)

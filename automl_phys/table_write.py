@@ -6,10 +6,8 @@ and what is carried along, and gives the schema that says what they mean.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +20,6 @@ from automl_phys.table_features import Places, allocate, write_features
 from automl_phys.table_files import Files
 from automl_phys.table_problem import CARRIED, Schema
 from automl_phys.table_survey import Layout, Survey
-
-
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """A new folder beside ``target`` that takes its place when the block ends well, and is removed when it does not.
-
-    Raises RunError when the disk is full or the place not writable.
-    """
-    draft = target.with_name(f".{target.name}.part")
-    try:
-        shutil.rmtree(draft, ignore_errors=True)  # left by a process that was killed
-        draft.mkdir(parents=True)
-        yield draft
-        for file in draft.iterdir():
-            rundir.sync(file)
-        if target.exists():
-            shutil.rmtree(target)
-        draft.rename(target)
-    except OSError as error:
-        raise rundir.disk_error(error, target) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def places(layout: Layout) -> Places:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Status: TypeAlias = Literal["done", "pruned", "failed", "timed_out", "interrupted"]
 """``interrupted``: its place was to end, and it is to go on elsewhere; no trial on record has that."""
+LOOKAHEAD = 8
+"""How far trials are asked for ahead of the results they are based on; more than this many workers need more."""
 DeviceKind: TypeAlias = Literal["cpu", "gpu"]
 
 

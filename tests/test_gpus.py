@@ -156,9 +156,9 @@ def test_one_worker_does_the_same_trials_to_the_last_bit(searched, tmp_path):
 
 
 def test_the_report_tells_devices_where_there_was_more_than_the_cpu(searched):
-    _, _, _, trials, _ = searched
-    table = report._trial_table(trials, "mse")
+    _, plan, _, trials, _ = searched
+    table = report._trial_table(trials, plan)
     where = table.head.index("device")
     assert [row[where] for row in table.rows] == [trial.result.device for trial in trials]
     on_cpu = [trial for trial in trials if trial.result.device == "cpu"]
-    assert "device" not in report._trial_table(on_cpu, "mse").head
+    assert "device" not in report._trial_table(on_cpu, plan).head

@@ -189,7 +189,9 @@ def test_a_trial_that_hangs_is_ended_by_its_own_limit(fakes, tmp_path, monkeypat
 
     monkeypatch.setattr(dask, "GRACE_S", 0.3)
     plan = replace(fakes.plan("line", "hanging", workers=2, trials=3), minutes_per_trial=0.02)
-    trials, _ = do(fakes, plan, tmp_path, "dask")
+    trials, show = do(fakes, plan, tmp_path, "dask")
+    assert [text for text in show.said if "took longer than search.minutes_per_trial, 0.02" in text]
+    assert not [text for text in show.said if "time limit ended the search" in text]
     assert [(t.job.family, t.result.status) for t in trials[:2]] == [("line", "done"), ("hanging", "timed_out")]
     assert "its process was ended" in trials[1].result.message
 

@@ -275,6 +275,14 @@ def test_the_script_of_each_batch_system(system, lines):
     assert "$(" not in script.replace("$(LogDirectory)", "").replace('"$(ClusterId).$(ProcId)"', "")
 
 
+def test_ctrl_c_is_left_as_it_was():
+    code = ("import signal; from automl_phys import dask_sites; from automl_phys.sites import Batch; "
+            "before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM); "
+            "dask_sites.job_script(Batch('slurm', 1, 1, 1, 2000, 0, 1800), 1); "
+            "assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before")
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
 @pytest.fixture
 def batch_system(tmp_path, monkeypatch):
     """A batch system of one machine: commands that run a job's script in the background, and kill it."""
@@ -360,6 +368,18 @@ def test_a_trial_beyond_its_memory_is_tried_twice_and_has_failed(trials, run):
         (found,) = results(drain(executor, 1)).values()
     assert found.status == "failed"
     assert "its limit is 300 MB" in found.message
+
+
+@pytest.mark.parametrize("cluster", ["{type: slurm, adapt: [0, 20]}", "{type: slurm, workers: 3}", "{type: pbs}"])
+def test_a_recipe_that_was_written_out_says_the_same(tmp_path, cluster):
+    """As it stands in a run's folder and in its lock, with defaults filled in."""
+    from automl_phys import recipe
+
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"recipe: 1\ntask: classify\ndata: {{builtin: jets, target: label}}\ncompute: {{cluster: {cluster}}}\n")
+    first = recipe.load(path)
+    path.write_text(recipe.dump(first))
+    assert recipe.load(path).compute == first.compute
 
 
 # ---------------------------------------------------------------- what a stranger's recipe may not do unseen

@@ -381,10 +381,9 @@ class _Dask:
 
     def _checkpoint(self, job: Job) -> Files:
         """What an earlier attempt left, to go along with a job."""
-        at = FitDir(self._run.path / job.folder).checkpoint
-        if not at.is_dir() or sum(p.stat().st_size for p in at.rglob("*")) > LARGEST_CHECKPOINT:
-            return {}
-        return {f"{at.name}/{name}": data for name, data in dask_worker.taken(at).items()}
+        folder = self._run.path / job.folder
+        large = sum(path.stat().st_size for path in FitDir(folder).checkpoint.rglob("*")) > LARGEST_CHECKPOINT
+        return {} if large else dask_worker.checkpoint_of(folder)
 
     def _keep_checkpoint(self, saved: _Saved, job: Job | None = None) -> None:
         """Put a checkpoint in place of the one before, if its trial is still under way."""
