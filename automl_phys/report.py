@@ -20,7 +20,7 @@ from typing import Any
 
 from automl_phys import figures, machine, objectives, pages, readable, rundir, sweep_page
 from automl_phys.contracts import Plan, Show
-from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Sweep, Table
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Outcome, Sweep, Table
 from automl_phys.frames import Inset
 from automl_phys.rundir import RunDir
 from automl_phys.search_figures import read_trials
@@ -37,7 +37,7 @@ MOST_PROCESSES = 4
 FIGURES_PER_PROCESS = 8
 """Fewer are drawn sooner than another process has imported matplotlib."""
 
-WORTH_READING = ("issue", "tip")
+WORTH_READING: tuple[Outcome, ...] = ("issue", "tip")
 """Outcomes of checks that are shown in full."""
 
 OUTCOMES = ("issue", "tip", "passed", "not applicable")
@@ -74,7 +74,7 @@ def _draw(folder: Path, files: Sequence[str], inline: bool, figure: Figure) -> I
 
 
 @contextmanager
-def _several_processes(count: int) -> Iterator[Callable[..., Iterable[str]]]:
+def _several_processes(count: int) -> Iterator[Callable[..., Iterable[Inset]]]:
     """A ``map`` over as many processes as pay for ``count`` drawings; matplotlib draws one at a time in each."""
     processes = min(machine.cores(), MOST_PROCESSES, count // FIGURES_PER_PROCESS)
     if processes < 2:

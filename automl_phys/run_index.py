@@ -123,7 +123,8 @@ def _metric(metrics: dict[str, Any], objective: str) -> tuple[str, str]:
     if not metrics:
         return "", ""
     name = objective if objective in metrics else next(iter(metrics))
-    found = Estimate(*(float(metrics[name][end]) for end in ("value", "low", "high")))
+    value, low, high = (float(metrics[name][end]) for end in ("value", "low", "high"))
+    found = Estimate(value, low, high)
     return readable.metric(name), readable.estimate(found)
 
 

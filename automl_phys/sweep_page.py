@@ -14,9 +14,11 @@ from automl_phys.exhibits import Estimate, Measured, Passing, Sweep, Table
 
 def table(sweep: Sweep) -> Table:
     """The thresholds that have names, for print and for readers without scripts."""
-    rows = tuple((name, sweep.thresholds[place], *(_estimate(one, place) for one in sweep.measured))
-                 for name, place in sweep.marks.items())
-    return Table("Thresholds", ("where", sweep.output, *(one.name for one in sweep.measured)), rows, sweep.note)
+    rows: list[tuple[str | float, ...]] = [
+        (name, sweep.thresholds[place], *(_estimate(one, place) for one in sweep.measured))
+        for name, place in sweep.marks.items()]
+    head = ("where", sweep.output, *(one.name for one in sweep.measured))
+    return Table("Thresholds", head, tuple(rows), _note(sweep))
 
 
 def embedded(sweep: Sweep) -> str:
@@ -29,10 +31,19 @@ def embedded(sweep: Sweep) -> str:
         "marks": [{"name": name, "place": place} for name, place in sweep.marks.items()],
         "start": sweep.start,
         "kinds": [_passing(one) for one in (sweep.signal, sweep.background)],
-        "measured": [{"name": one.name, "note": one.note, "texts": [_estimate(one, place) for place in places]}
+        "measured": [{"name": one.name, "texts": [_estimate(one, place) for place in places]}
                      for one in sweep.measured],
-        "note": sweep.note,
+        "note": _note(sweep),
     })
+
+
+def _note(sweep: Sweep) -> str:
+    """What the numbers are of, and how their intervals were had."""
+    by_note: dict[str, list[str]] = {}
+    for one in sweep.measured:
+        by_note.setdefault(one.note, []).append(one.name[0].lower() + one.name[1:])
+    intervals = "; ".join(f"{', '.join(names)}: {note}" for note, names in by_note.items())
+    return f"{sweep.note} Intervals cover 68 %. {intervals}."
 
 
 def _estimate(one: Measured, place: int) -> str:
@@ -40,10 +51,10 @@ def _estimate(one: Measured, place: int) -> str:
 
 
 def _passing(kind: Passing) -> dict[str, Any]:
-    """A row of the confusion matrix at each threshold: the shares of the weight that pass and do not, and both sums."""
-    passes = [_cell(weight, variance, kind.total) for weight, variance in zip(kind.weights, kind.variances, strict=True)]
-    fails = [_cell(kind.total - weight, kind.total_variance - variance, kind.total)
-             for weight, variance in zip(kind.weights, kind.variances, strict=True)]
+    """A row of the confusion matrix at each threshold: shares of the weight that passes and does not, and both sums."""
+    sums = list(zip(kind.weights, kind.variances, strict=True))
+    passes = [_cell(weight, variance, kind.total) for weight, variance in sums]
+    fails = [_cell(kind.total - weight, kind.total_variance - variance, kind.total) for weight, variance in sums]
     return {"name": kind.name, "passes": passes, "fails": fails}
 
 

@@ -73,11 +73,13 @@ def _kept(judged: Sample, groups: Ints) -> Callable[[Weighted], tuple[Floats, Fl
 
 def _at(sums: Floats, groups: Ints) -> Floats:
     """Running sums (R, groups) where so many groups pass, 0 for none, and the last of them."""
-    return np.pad(sums, ((0, 0), (1, 0)))[:, [*groups, -1]]
+    none = np.zeros((len(sums), 1))
+    return np.asarray(np.concatenate([none, sums], axis=1)[:, [*groups, -1]])
 
 
 def _sums(weights: Floats, ranking: Ranking, groups: Ints) -> Floats:
-    return _at(np.cumsum(weights)[ranking.ends][None], groups)[0]
+    one: Floats = _at(np.cumsum(weights)[ranking.ends][None], groups)[0]
+    return one
 
 
 def _measures(signal: Floats, background: Floats) -> dict[str, Floats]:
@@ -94,24 +96,24 @@ def _measured(judged: Sample, middle: Mapping[str, Floats], ends: Mapping[str, t
     """The numbers in the order in which they are read, each with its interval."""
     found: dict[str, Measured] = {}
     for name, (values,) in middle.items():
-        found[name] = Measured(name, _row(values), *map(_row, ends[name]), BOOTSTRAP)
+        found[name] = Measured(name, _row(values), _row(ends[name][0]), _row(ends[name][1]), BOOTSTRAP)
     ranking = judged.ranking(judged.positive)
     if not judged.signed:
         for name, weights in (("Signal efficiency", ranking.signal), ("Background efficiency", ranking.background)):
             found[name] = _binomial(found[name], float(weights.sum()) ** 2 / float((weights**2).sum()))
     if judged.equal_weights:
         wilson = [bootstrap.wilson(value, len(judged.target)) for value in found["Accuracy"].values]
-        low, high = zip(*wilson, strict=True)
-        found["Accuracy"] = Measured("Accuracy", found["Accuracy"].values, low, high, "binomial (Wilson)")
+        found["Accuracy"] = Measured("Accuracy", found["Accuracy"].values, tuple(low for low, _ in wilson),
+                                     tuple(high for _, high in wilson), "binomial (Wilson)")
     fpr = found["Background efficiency"]
     least = np.full(len(fpr.values), smallest_fpr(ranking.effective))
     if judged.signed:
         least = np.maximum(least, np.minimum(1.0, np.sqrt(squares[1][:-1]) / background[-1]))
     enough = effective(background[:-1], squares[1][:-1]) >= MIN_BACKGROUND
     gain = found["Significance improvement"]
-    found[gain.name] = Measured(gain.name, *(_row(np.where(enough, one, np.nan)) for one in (
-        gain.values, gain.low, gain.high)),
-        f"{BOOTSTRAP}; where at least {MIN_BACKGROUND:g} effective background events pass")
+    told, low, high = (_row(np.where(enough, one, np.nan)) for one in (gain.values, gain.low, gain.high))
+    found[gain.name] = Measured(gain.name, told, low, high, f"{BOOTSTRAP}, where at least {MIN_BACKGROUND:g} effective "
+                                "background events pass")
     return [found["Signal efficiency"], fpr, _rejection(fpr, least), found["Purity"], found["Accuracy"],
             found[gain.name]]
 
@@ -132,7 +134,7 @@ def _rejection(fpr: Measured, least: Floats) -> Measured:
         low.append(1 / floor if limit else 1 / up)
         high.append(np.inf if limit or down <= 0 else 1 / down)
     return Measured("Rejection (1/background efficiency)", _row(values), _row(low), _row(high),
-                    f"{fpr.note} of the background efficiency")
+                    f"from the background efficiency, {fpr.note}")
 
 
 def _row(values: Sequence[float] | Floats) -> tuple[float, ...]:

@@ -24,8 +24,7 @@
       element("div", { className: "tools", role: "group", "aria-label": "Thresholds of the report" }, ...marks),
       table("What passes", ["true kind", "passes", "Σ w that pass", "fails", "Σ w that fail"],
         ...kinds.map(kind => row(kind.name, ...kind.cells))),
-      table("At this threshold", ["metric", "value", "interval"],
-        ...measured.map(one => row(one.name, one.cell, cell("td", one.note, { className: "soft text" })))),
+      table("At this threshold", ["metric", "value"], ...measured.map(one => row(one.name, one.cell))),
       element("p", { className: "note" }, data.note));
 
     function show(at) {
