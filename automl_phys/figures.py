@@ -216,16 +216,21 @@ def groups_of(series: Sequence[Series]) -> list[str]:
 
 def colours(series: Sequence[Series], above: Sequence[str] = ()) -> list[str]:
     """The colour of each series as ``#rrggbb``; the groups ``above`` have the first ones."""
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colour) for colour in _colours(series, above)]
+
+
+def _colours(series: Sequence[Series], above: Sequence[str]) -> list[Any]:
     groups = list(dict.fromkeys([*above, *groups_of(series)]))
     palette = _palette(groups)
     return [MUTED if one.muted else palette[groups.index(one.group or one.name) % len(palette)] for one in series]
 
 
-def _palette(groups: Sequence[str]) -> list[str]:
+def _palette(groups: Sequence[str]) -> Any:
     from matplotlib import color_sequences
-    from matplotlib.colors import to_hex
 
-    return [to_hex(colour) for colour in color_sequences["petroff6" if len(groups) <= 6 else "petroff10"]]
+    return color_sequences["petroff6" if len(groups) <= 6 else "petroff10"]
 
 
 def lies(figure: Figure) -> bool:
@@ -246,7 +251,7 @@ def _draw_series(axes: Axes, figure: Figure, above: Sequence[str] = ()) -> None:
     groups = list(dict.fromkeys([*above, *groups_of(figure.series)]))
     palette = _palette(groups)
     drawn_in: dict[str, int] = {}
-    for series, color in zip(figure.series, colours(figure.series, above), strict=True):
+    for series, color in zip(figure.series, _colours(figure.series, above), strict=True):
         if series.muted:
             axes.plot(*_finite(series.x, series.y), ls="--", lw=1.2, color=color, label=_named(series), zorder=1)
             continue

@@ -6,8 +6,6 @@ How the page is read is told in ``fixtures/browser.py``. Where there is no Chrom
 
 import re
 from dataclasses import replace
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +88,11 @@ READER = """
   const board = document.querySelector("#leaderboard .tabular");
   seen.board = all("thead button", board).length;
 
+  const print = [...document.styleSheets].flatMap(sheet => [...sheet.cssRules]).filter(rule => rule.media?.mediaText === "print").flatMap(rule => [...rule.cssRules]);
+  const left = print.filter(rule => rule.style.display === "none").flatMap(rule => all(rule.selectorText));
+  seen.unprinted = left.filter(one => one.closest("header, .findings, table, dl, figure") && !one.closest(".plot, .live")).map(one => one.outerHTML.slice(0, 80));
+  seen.printRules = print.length;
+
   const controls = all("a[href], button, input, select, summary, [tabindex='0']").filter(one => one.offsetParent !== null || one.classList.contains("skip"));
   seen.unreached = controls.filter(one => one.tabIndex < 0).map(one => one.outerHTML.slice(0, 80));
   seen.unseen = [];
@@ -100,12 +103,7 @@ READER = """
   }
   seen.skip = [controls[0].className, document.querySelector(controls[0].getAttribute("href")).tagName];
   document.activeElement.blur();
-  if (window.axe) {
-    const judged = await axe.run(document, { resultTypes: ["violations"] });
-    seen.axe = judged.passes.length;
-    seen.violations = judged.violations.filter(one => ["serious", "critical"].includes(one.impact)).map(one => [one.id, one.nodes.length, one.nodes[0].html.slice(0, 200), one.nodes[0].any[0]?.message]);
-  }
-"""
+""" + browser.ASK_AXE
 
 
 def judged():
@@ -149,16 +147,10 @@ class Silent:
     def advance(self, done, total, text=""): ...
 
 
-def axe():
-    """axe-core, which finds what keeps people out of a page."""
-    found = find_spec("axe_core_python")
-    return (Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8") if found else ""
-
-
 @pytest.fixture(scope="module", params=SIZES, ids=["desk", "phone in the dark"])
 def seen(request, run, tmp_path_factory):
     text = run.report("html").read_text()
-    return browser.read(text, READER, tmp_path_factory.mktemp("browser"), *request.param, libraries=axe())
+    return browser.read(text, READER, tmp_path_factory.mktemp("browser"), *request.param, libraries=browser.axe())
 
 
 @pytest.fixture(scope="module")
@@ -268,13 +260,18 @@ def test_trials_are_filtered_and_counted(seen):
     assert seen["count"][3] == "0 of 24 trials shown"
 
 
+def test_print_leaves_out_controls_alone(seen):
+    assert seen["printRules"] > 5
+    assert seen["unprinted"] == []
+
+
 def test_every_control_is_reached_by_keyboard_and_seen_to_be(seen):
     assert seen["unreached"] == []
     assert seen["unseen"] == []
     assert seen["skip"] == ["skip", "MAIN"]
 
 
-@pytest.mark.skipif(find_spec("axe_core_python") is None, reason="axe-core-python is not installed")
+@pytest.mark.skipif(not browser.axe(), reason="axe-core-python is not installed")
 def test_axe_finds_nothing_serious(seen):
     assert seen["axe"] > 20
     assert seen["violations"] == []

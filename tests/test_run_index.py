@@ -135,13 +135,14 @@ READER = """
   heads[5].querySelector("button").click(); seen.byValue = rows().map(row => row[5]);
   state.value = "failed"; state.dispatchEvent(new Event("change")); seen.failed = rows();
   seen.count = document.querySelector("[role=status]").textContent;
-"""
+""" + browser.ASK_AXE
 
 
 @pytest.mark.skipif(browser.BROWSER is None, reason=browser.WHY_SKIPPED)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_sorts_and_filters(runs, tmp_path, width):
-    seen = browser.read(run_index.write(runs).read_text(), READER, tmp_path, width)
+    seen = browser.read(run_index.write(runs).read_text(), READER, tmp_path, width, dark=width == 390, libraries=browser.axe())
+    assert not seen.get("violations")
     assert seen["complaints"] == [] and seen["width"][1] <= seen["width"][0] == width
     assert seen["byDate"] == sorted(row[2] for row in seen["first"])
     assert seen["byValue"][2:] == ["–"] * 4 and "–" not in seen["byValue"][:2]
