@@ -60,8 +60,8 @@ def write(folder: Path) -> Path:
     """
     entries = find(folder)
     if not entries:
-        raise CallError(Mistake("not-a-run", f"{folder} is neither the folder of a finished run nor one with runs in "
-                                "it.", "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+        raise CallError(Mistake("not-a-run", f"{folder} is not the folder of a finished run, nor one with runs in it.",
+                                "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
     target = folder / PAGE
     pages.check(target)
     rundir.write_text(target, pages.render(

@@ -111,7 +111,7 @@ def test_the_command_writes_it_and_a_run_keeps_it_up_to_date(tmp_path, monkeypat
 
 def test_a_folder_without_runs_is_told(tmp_path, capsys):
     assert cli.main(["report", str(tmp_path)]) == 2
-    assert "neither" in capsys.readouterr().err
+    assert "nor one with runs in it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("there", [True, False])
