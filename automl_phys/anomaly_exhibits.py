@@ -157,7 +157,7 @@ def _sweep(judged: Sample, flag: Flag, seed: int) -> Sweep | None:
     points = {f"{share:.0%} signal efficiency": curves.threshold_at(judged, judged.positive, share)
               for share in SWEPT_EFFICIENCIES}
     return threshold_sweep.make(judged, (anomaly_figures.ANOMALIES, anomaly_figures.NORMAL), "score",
-                                {FLAG_MARK: flag.threshold, **points}, FLAG_MARK, seed)
+                                {FLAG_MARK: flag.threshold, **points}, FLAG_MARK, seed, counted=True)
 
 
 def _ceilings(problem: AnomalyProblem, names: Sequence[str], seed: int

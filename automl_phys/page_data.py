@@ -10,6 +10,8 @@ from typing import Any
 DIGITS = 4
 """Significant digits of a value, and of the range of all of its column."""
 MOST_DIGITS = 15
+ROUNDING = 1e-12
+"""Values that are smaller than this share of the largest of their column are what rounding left of 0."""
 
 
 def script(data: Any) -> str:
@@ -25,7 +27,7 @@ def column(values: Sequence[float]) -> list[float | int | None]:
     largest = max(map(abs, finite), default=0.0)
     digits = DIGITS + (max(0, round(log10(largest / span))) if 0 < span < largest else 0)
     digits = min(digits, MOST_DIGITS)
-    return [_short(v, digits) for v in values]
+    return [_short(0.0 if abs(v) < ROUNDING * largest else v, digits) for v in values]
 
 
 def _short(value: float, digits: int) -> float | int | None:

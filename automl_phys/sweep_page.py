@@ -43,7 +43,7 @@ def _note(sweep: Sweep) -> str:
     for one in sweep.measured:
         by_note.setdefault(one.note, []).append(one.name[0].lower() + one.name[1:])
     intervals = "; ".join(f"{', '.join(names)}: {note}" for note, names in by_note.items())
-    return f"{sweep.note} Intervals cover 68 %. {intervals}."
+    return f"{sweep.note} Intervals cover 68 %. {intervals[:1].upper()}{intervals[1:]}."
 
 
 def _estimate(one: Measured, place: int) -> str:

@@ -8,6 +8,7 @@ speaks of are among them. Weights are summed with their signs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,15 +21,18 @@ STEPS = 100
 """Thresholds at so many evenly spaced signal efficiencies, and at as many background efficiencies, evenly on a
 logarithmic scale."""
 
-BOOTSTRAP, BINOMIAL = "bootstrap", "binomial (Clopper-Pearson)"
+BOOTSTRAP, COUNTED, WILSON = "bootstrap", "binomial (Clopper-Pearson)", "binomial (Wilson)"
+Interval: TypeAlias = Callable[[float, float], tuple[float, float]]
+"""Of a binomial fraction and a number of trials."""
 
 
-def make(judged: Sample, kinds: tuple[str, str], output: str, asked: Mapping[str, float], start: str, seed: int
-         ) -> Sweep | None:
+def make(judged: Sample, kinds: tuple[str, str], output: str, asked: Mapping[str, float], start: str, seed: int,
+         counted: bool = False) -> Sweep | None:
     """The sweep of a sample; None where the weights of the signal or of the rest add up to 0 or less.
 
     ``kinds`` names signal and background, ``asked`` has thresholds that must be there, by name, ``start`` is the name
-    of the one to begin with.
+    of the one to begin with. Intervals of efficiencies are had as :func:`automl_phys.bootstrap.estimates` has those of
+    recall and FPR; where events are ``counted``, as :func:`automl_phys.anomaly_scores.passing` has its own.
     """
     ranking = judged.ranking(judged.positive)
     if min(ranking.signal.sum(), ranking.background.sum()) <= 0:
@@ -45,7 +49,7 @@ def make(judged: Sample, kinds: tuple[str, str], output: str, asked: Mapping[str
     ends = {name: bootstrap.percentiles(values) for name, values in _measures(*drawn).items()}
     marks = {name: int(np.searchsorted(thresholds, value)) for name, value in asked.items()}
     return Sweep(output, _row(thresholds), passing[0], passing[1],
-                 tuple(_measured(judged, middle, ends, squares, background)), marks, marks[start],
+                 tuple(_measured(judged, middle, ends, squares, background, counted)), marks, marks[start],
                  "Of the test events, with their weights. Purity and accuracy are those of the mixture of "
                  f"{kinds[0]} and {kinds[1]} in the test set.")
 
@@ -92,37 +96,46 @@ def _measures(signal: Floats, background: Floats) -> dict[str, Floats]:
 
 
 def _measured(judged: Sample, middle: Mapping[str, Floats], ends: Mapping[str, tuple[Floats, Floats]],
-              squares: Sequence[Floats], background: Floats) -> list[Measured]:
+              squares: Sequence[Floats], background: Floats, counted: bool) -> list[Measured]:
     """The numbers in the order in which they are read, each with its interval."""
     found: dict[str, Measured] = {}
     for name, (values,) in middle.items():
         found[name] = Measured(name, _row(values), _row(ends[name][0]), _row(ends[name][1]), BOOTSTRAP)
     ranking = judged.ranking(judged.positive)
-    if not judged.signed:
-        for name, weights in (("Signal efficiency", ranking.signal), ("Background efficiency", ranking.background)):
-            found[name] = _binomial(found[name], float(weights.sum()) ** 2 / float((weights**2).sum()))
+    enough = effective(background[:-1], squares[1][:-1]) >= MIN_BACKGROUND
+    tpr, fpr, accuracy = (found[name] for name in ("Signal efficiency", "Background efficiency", "Accuracy"))
     if judged.equal_weights:
-        wilson = [bootstrap.wilson(value, len(judged.target)) for value in found["Accuracy"].values]
-        found["Accuracy"] = Measured("Accuracy", found["Accuracy"].values, tuple(low for low, _ in wilson),
-                                     tuple(high for _, high in wilson), "binomial (Wilson)")
-    fpr = found["Background efficiency"]
+        accuracy = _binomial(accuracy, float(len(judged.target)), bootstrap.wilson, WILSON)
+    if counted and not judged.signed:
+        tpr = _binomial(tpr, _events(ranking.signal), bootstrap.clopper_pearson, COUNTED)
+        fpr = _binomial(fpr, _events(ranking.background), bootstrap.clopper_pearson, COUNTED)
+    elif not judged.signed:
+        if judged.equal_weights:
+            tpr = _binomial(tpr, _events(ranking.signal), bootstrap.wilson, WILSON)
+        few = _binomial(fpr, _events(ranking.background), bootstrap.clopper_pearson, COUNTED)
+        fpr = Measured(fpr.name, fpr.values, _row(np.where(enough, fpr.low, few.low)),
+                       _row(np.where(enough, fpr.high, few.high)),
+                       f"{BOOTSTRAP}, {COUNTED} where fewer than {MIN_BACKGROUND:g} effective background events pass")
     least = np.full(len(fpr.values), smallest_fpr(ranking.effective))
     if judged.signed:
         least = np.maximum(least, np.minimum(1.0, np.sqrt(squares[1][:-1]) / background[-1]))
-    enough = effective(background[:-1], squares[1][:-1]) >= MIN_BACKGROUND
     gain = found["Significance improvement"]
     told, low, high = (_row(np.where(enough, one, np.nan)) for one in (gain.values, gain.low, gain.high))
-    found[gain.name] = Measured(gain.name, told, low, high, f"{BOOTSTRAP}, where at least {MIN_BACKGROUND:g} effective "
+    gain = Measured(gain.name, told, low, high, f"{BOOTSTRAP}, where at least {MIN_BACKGROUND:g} effective "
                                 "background events pass")
-    return [found["Signal efficiency"], fpr, _rejection(fpr, least), found["Purity"], found["Accuracy"],
-            found[gain.name]]
+    return [tpr, fpr, _rejection(fpr, least), found["Purity"], accuracy, gain]
 
 
-def _binomial(one: Measured, events: float) -> Measured:
-    """An efficiency with its interval by the effective number of events of the kind."""
-    ends = [bootstrap.clopper_pearson(min(max(value, 0.0), 1.0), events) for value in one.values]
+def _events(weights: Floats) -> float:
+    """Effective number of events, (Σw)² / Σw²."""
+    return float(weights.sum()) ** 2 / float((weights**2).sum())
+
+
+def _binomial(one: Measured, events: float, interval: Interval, note: str) -> Measured:
+    """A fraction of so many events with its interval."""
+    ends = [interval(min(max(value, 0.0), 1.0), events) for value in one.values]
     return Measured(one.name, one.values, tuple(min(low, v) for (low, _), v in zip(ends, one.values, strict=True)),
-                    tuple(max(high, v) for (_, high), v in zip(ends, one.values, strict=True)), BINOMIAL)
+                    tuple(max(high, v) for (_, high), v in zip(ends, one.values, strict=True)), note)
 
 
 def _rejection(fpr: Measured, least: Floats) -> Measured:
@@ -134,7 +147,7 @@ def _rejection(fpr: Measured, least: Floats) -> Measured:
         low.append(1 / floor if limit else 1 / up)
         high.append(np.inf if limit or down <= 0 else 1 / down)
     return Measured("Rejection (1/background efficiency)", _row(values), _row(low), _row(high),
-                    f"from the background efficiency, {fpr.note}")
+                    "from that of the background efficiency")
 
 
 def _row(values: Sequence[float] | Floats) -> tuple[float, ...]:

@@ -101,7 +101,7 @@ def test_all_that_is_measured_with_truth_is_there(one_class):
     assert {figure.name for figure in found.figures} == {
         "score", "roc", "sic", "injections", "injections-significance", "mass-cut", "mass-sculpting", "bump", "bump-before",
         "bump-normal"}
-    assert "inf" not in json.dumps(to_json(replace(found, metrics={}, scores=())))
+    assert "inf" not in json.dumps(to_json(replace(found, metrics={}, scores=(), sweep=None)))
 
 
 def test_a_flag_lets_the_stated_share_of_normal_events_pass(one_class):
@@ -109,6 +109,15 @@ def test_a_flag_lets_the_stated_share_of_normal_events_pass(one_class):
     efficiency = found.metrics["background_efficiency"]
     assert 0.03 < efficiency.low < efficiency.value < efficiency.high < 0.07
     assert found.metrics["signal_efficiency"].value > 0.8
+
+
+def test_the_flag_is_a_threshold_that_can_be_moved(one_class):
+    _, found = one_class
+    sweep = found.sweep
+    for one, name in zip(sweep.measured, ("signal_efficiency", "background_efficiency"), strict=False):
+        told, place = found.metrics[name], sweep.marks["the flag"]
+        assert (one.values[place], one.low[place], one.high[place]) == pytest.approx((told.value, told.low, told.high))
+        assert sweep.start == place
 
 
 def test_the_verdict_says_what_was_seen_and_by_what_it_was_chosen(one_class):
@@ -164,6 +173,7 @@ def test_without_truth_nothing_is_said_of_it(tmp_path):
     assert "is not known" in found.verdict
     assert "Detectors on true anomalies" not in tables(found)
     assert not {"roc", "sic"} & {figure.name for figure in found.figures}
+    assert found.sweep is None
     assert "Truth" not in tables(found)["Most anomalous events"].head
     assert discovery_claimed.check(SimpleNamespace(evaluation=found))[0] == "tip", "600 anomalies of 6000 are a bump"
 

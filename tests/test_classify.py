@@ -92,6 +92,10 @@ def test_the_gain_over_the_baseline_is_told(evaluation):
     assert "better than the linear baseline by" in evaluation.verdict
 
 
+def test_no_threshold_tells_three_classes_apart(evaluation):
+    assert evaluation.sweep is None
+
+
 def test_figures_are_whole(evaluation):
     names = [figure.name for figure in evaluation.figures]
     assert len(set(names)) == len(names)

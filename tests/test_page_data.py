@@ -14,6 +14,7 @@ from automl_phys.exhibits import Axis, Estimate, Figure, Series
     ((0.123456, 1e-4, 0.0), [0.1235, 1e-4, 0]),
     ((1957.0416, 1957.125, 1958.0), [1957.042, 1957.125, 1958]),  # of a small range more digits are kept
     ((nan, inf, 3.0), [None, None, 3]),
+    ((3.7e-18, 0.004, 0.003), [0, 0.004, 0.003]),  # what rounding left of 0
     ((), []), ((7.0,), [7]), ((123456789.0, 1.0), [123456789, 1])])
 def test_a_column_keeps_what_a_reader_tells_apart(values, short):
     assert page_data.column(values) == short
@@ -73,4 +74,4 @@ def test_columns_that_series_share_are_written_once():
 def test_what_is_written_out_or_cannot_be_read_has_no_data():
     small = next(figure for figure in jets_run.figures() if figure.name == "confusion-counts")
     assert of(small)[1] is None
-    assert of(Figure("none", "None", "xy", Axis("x"), Axis("y")))[1] is None
+    assert of(Figure("empty", "Empty", "xy", Axis("x"), Axis("y")))[1] is None

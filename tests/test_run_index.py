@@ -11,6 +11,7 @@ from fixtures import browser, jets_run, small_recipe
 
 from automl_phys import cli, run_index, run_state, rundir
 from automl_phys.errors import CallError, Mistake, RunError
+from automl_phys.exhibits import Evaluation
 from automl_phys.rundir import RunDir
 
 
@@ -103,6 +104,10 @@ def test_the_command_writes_it_and_a_run_keeps_it_up_to_date(tmp_path, monkeypat
     assert cli.main(["run", "small.yaml", "--quiet"]) == 0
     page = tmp_path / "runs" / "index.html"
     assert "small" in page.read_text() and "finished" in page.read_text()
+    told = rundir.read_json(RunDir(tmp_path / "runs" / "small" / "latest").evaluation, Evaluation)
+    accuracy = next(one for one in told.sweep.measured if one.name == "Accuracy")
+    assert accuracy.values[told.sweep.start] == pytest.approx(told.metrics["accuracy"].value)
+    assert told.sweep.output == "p(sig)" and (told.sweep.signal.name, told.sweep.background.name) == ("sig", "bkg")
     page.unlink()
     capsys.readouterr()
     assert cli.main(["report", "runs"]) == 0

@@ -108,9 +108,12 @@
     }
 
     function text(value) {
-      if (data.x.categories.length) return data.x.categories[value] ?? "";
+      if (data.x.categories.length) return data.x.categories[Math.round(value)] ?? "";
       return written(value);
     }
+
+    // Points beside each other over one category are read together.
+    const reach = part => data.x.categories.length ? Math.abs(part.along(0.5) - part.along(0)) - SAME : REACH;
 
     // A series at a share along the axis: where its value stands there and what it is; null where it has none.
     function told(one, part, share, aim) {
@@ -121,7 +124,7 @@
           return share >= Math.min(...ends) && share <= Math.max(...ends) && !Number.isNaN(one.at[k]);
         });
         if (i < 0) return null;
-      } else if (i < 0 || Math.abs(one.at[i] - share) > (data.x.categories.length ? SAME : REACH)) {
+      } else if (i < 0 || Math.abs(one.at[i] - share) > reach(part)) {
         return one.muted && one.style === "line" ? between(one, part, share) : null;
       }
       const ends = one.low && one.low[i] !== null && one.high[i] !== null && one.low[i] !== one.high[i];
@@ -137,7 +140,8 @@
       const up = ups[0] + (share - one.at[i - 1]) / (one.at[i] - one.at[i - 1]) * (ups[1] - ups[0]);
       const { low, high, log } = data.parts[parts.indexOf(part)].up;
       const value = log ? low * (high / low) ** up : low + up * (high - low);
-      return { at: share, up, x: null, y: written(Number(value.toPrecision(3))) };
+      const level = one.y[i] === one.y[i - 1];
+      return { at: share, up, x: null, y: written(level ? one.y[i] : Number(value.toPrecision(3))) };
     }
 
     function at(share, aim = NaN) {
