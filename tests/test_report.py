@@ -123,6 +123,23 @@ def test_nothing_is_left_out(page, run, said):
     assert said in " ".join(markdown.split())
 
 
+def test_a_run_without_thresholds_has_no_section_of_them_and_markdown_never(page):
+    assert "threshold" not in page.ids
+    assert "sweep" not in pages.template("report.md.j2")
+
+
+def test_verdict_metrics_figures_findings_leaderboard_come_in_this_order(page):
+    ids = [one for one in page.ids if one in ("main", "metrics", "figures-performance", "checks", "leaderboard", "numbers", "search", "recipe", "provenance")]
+    assert ids == ["main", "metrics", "figures-performance", "checks", "leaderboard", "numbers", "search", "recipe", "provenance"]
+
+
+def test_what_is_found_says_how_to_learn_more(page, run):
+    told = [f for f in rundir.read_json(run.findings, tuple[Finding, ...]) if f.outcome in ("issue", "tip")]
+    assert told
+    for finding in told:
+        assert f"automl-phys explain {finding.code}" in page.text
+
+
 def test_issues_come_first(page):
     assert page.text.index("Leakage") < page.text.index("Best value at the edge of the space") < page.text.index("Overfitting")
 

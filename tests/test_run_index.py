@@ -9,7 +9,7 @@ import time
 import pytest
 from fixtures import browser, jets_run, small_recipe
 
-from automl_phys import cli, run_index, run_state, rundir
+from automl_phys import cli, evaluate, run_index, run_state, rundir
 from automl_phys.errors import CallError, Mistake, RunError
 from automl_phys.exhibits import Evaluation
 from automl_phys.rundir import RunDir
@@ -101,9 +101,13 @@ def test_two_hundred_runs_take_a_moment(runs):
 def test_the_command_writes_it_and_a_run_keeps_it_up_to_date(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small_recipe.write(tmp_path)
-    assert cli.main(["run", "small.yaml", "--quiet"]) == 0
     page = tmp_path / "runs" / "index.html"
-    assert "small" in page.read_text() and "finished" in page.read_text()
+    with monkeypatch.context() as full:
+        full.setattr(evaluate, "run", lambda *_: (_ for _ in ()).throw(RunError(Mistake("disk-full", "The disk is full."))))
+        assert cli.main(["run", "small.yaml", "--quiet"]) == 1
+    assert ">failed<" in page.read_text() and "The disk is full." in page.read_text()
+    assert cli.main(["run", "small.yaml", "--quiet", "--resume"]) == 0
+    assert ">finished<" in page.read_text() and ">failed<" not in page.read_text()
     told = rundir.read_json(RunDir(tmp_path / "runs" / "small" / "latest").evaluation, Evaluation)
     accuracy = next(one for one in told.sweep.measured if one.name == "Accuracy")
     assert accuracy.values[told.sweep.start] == pytest.approx(told.metrics["accuracy"].value)

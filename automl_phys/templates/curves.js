@@ -35,7 +35,7 @@
     function show(reading, aloud) {
       if (!reading) { hide(); return; }
       shown = reading;
-      const drawn = [...reading.lines.map(sides => ["rule", sides]), ...reading.dots.map(([x, y]) => ["dot", [x, y, x, y]])];
+      const drawn = [...reading.lines.map(sides => [sides[0] < sides[2] && sides[1] < sides[3] ? "cell" : "rule", sides]), ...reading.dots.map(([x, y]) => ["dot", [x, y, x, y]])];
       marks.replaceChildren(...drawn.map(([className, [left, top, right, bottom]]) => {
         const mark = element("i", { className });
         Object.assign(mark.style, { left: `${100 * left}%`, top: `${100 * top}%`, width: `${100 * (right - left)}%`,
@@ -161,8 +161,10 @@
         const [[x0, y0], [x1, y1]] = [inDrawing(box, share, 1), inDrawing(box, share, 0)];
         return [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)];
       });
-      const middle = inDrawing(parts[0].box, share, Number.isNaN(aim) ? 0.6 : clamp(aim, 0, 1));
-      return { at: middle, share, dots, lines, left: all - found.length,
+      // The box stands in the half in which there are fewer of the points that it tells of.
+      const lower = dots.filter(([, y]) => y > (top + bottom) / 2).length > dots.length / 2;
+      const spot = [inDrawing(parts[0].box, share, data.lying ? 0.5 : 0)[0], top + (lower ? 0.25 : 0.75) * (bottom - top)];
+      return { at: spot, share, dots, lines, left: all - found.length,
         head: data.x.categories.length ? first : [data.x.label, first].filter(Boolean).join(": "),
         rows: found.map(({ one, part, told }) => ({
           colour: one.colour, name: several && part !== parts[0] ? `${one.name || part.label} (${part.label})` : one.name || part.label,
