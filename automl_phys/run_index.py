@@ -43,8 +43,8 @@ class Entry:
 
 
 def is_a_run(folder: Path) -> bool:
-    """Whether a folder is, or was to become, one of a run."""
-    return any(file.exists() for file in (RunDir(folder).plan, RunDir(folder).evaluation, RunDir(folder).recipe))
+    """Whether a folder is one of a run, whatever became of it."""
+    return any(file.exists() for file in (RunDir(folder).plan, RunDir(folder).evaluation))
 
 
 def find(folder: Path) -> tuple[Entry, ...]:
