@@ -144,7 +144,7 @@ def _rejection(fpr: Measured, least: Floats) -> Measured:
     for value, down, up, floor in zip(fpr.values, fpr.low, fpr.high, least.tolist(), strict=True):
         limit = value <= floor * (1 + 1e-9)
         values.append(1 / floor if limit else 1 / value)
-        low.append(1 / floor if limit else 1 / up)
+        low.append(1 / floor if limit else 1 / up if up > 0 else np.nan)
         high.append(np.inf if limit or down <= 0 else 1 / down)
     return Measured("Rejection (1/background efficiency)", _row(values), _row(low), _row(high),
                     "from that of the background efficiency")
