@@ -1,0 +1,87 @@
+"""Commands that help: ``init``, ``list``, ``schema``, ``doctor``. Each handler is short; what is heavy is imported
+inside it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automl_phys import registry
+from automl_phys.command_line import Json, Quiet, app
+from automl_phys.errors import EXIT_DONE, EXIT_RUN_FAILED, CallError, Mistake
+
+
+@app.command()
+def init(
+    task: Annotated[str, typer.Argument(help="What the recipe is for, e.g. classify.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write instead of printing.")] = None,
+) -> None:
+    """Write a commented recipe to start from."""
+    known = registry.names("tasks")
+    if task not in known:
+        raise CallError(Mistake("unknown-word", f"'{task}' is not a task.{registry.did_you_mean(task, known)}",
+                                f"Known: {', '.join(known)}."))
+    text = resources.files("automl_phys").joinpath("templates", f"{task}.yaml").read_text(encoding="utf-8")
+    if output is None:
+        typer.echo(text, nl=False)
+    elif output.exists():
+        raise CallError(Mistake("file-exists", f"{output} exists already.", "Choose another name, or remove it first."))
+    else:
+        from automl_phys import rundir
+
+        rundir.write_text(output, text)
+        typer.echo(f"Wrote {output}. Run it with: automl-phys run {output}")
+
+
+@app.command(name="list")
+def list_(
+    where: Annotated[str, typer.Argument(
+        metavar="[FOLDER|ARCHIVE]", help="Where the recipes are; by default 'recipes', or here.")] = "",
+    recipes: Annotated[bool, typer.Option("--recipes", help="List recipes.")] = False,
+    page: Annotated[Path | None, typer.Option("--page", help="Write an HTML page of them, too.")] = None,
+) -> None:
+    """List the recipes in a folder or an archive."""
+    from automl_phys import gallery, pages
+    from automl_phys.console import Terminal
+
+    if not recipes:
+        raise CallError(Mistake("missing-argument", "It is not said what to list.",
+                                "Write automl-phys list --recipes."))
+    if page is not None:
+        pages.check(page)
+    found = gallery.find(where or ("recipes" if Path("recipes").is_dir() else "."))
+    Terminal().table(gallery.table(found))
+    if page is not None:
+        gallery.write_page(found, page)
+        typer.echo(f"Wrote {page}.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe language as JSON Schema, for completion in editors."""
+    from automl_phys import schema as language
+
+    typer.echo(language.text(), nl=False)
+
+
+@app.command()
+def doctor(
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell whether runs will work here, what sees the GPUs, and what to install; exit code 1 if something is needed."""
+    from automl_phys import doctor as stage
+    from automl_phys import rundir
+    from automl_phys.console import Terminal
+
+    with Terminal(quiet or as_json) as show:
+        show.stage("Looking")
+        found = stage.look()
+        if not as_json:
+            show.diagnosed(found)
+    if as_json:
+        typer.echo(rundir.as_json(found), nl=False)
+    raise SystemExit(EXIT_DONE if found.works else EXIT_RUN_FAILED)
