@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # how typer ends: 0, 2 for a wrong call, 130 for Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_DONE
     except AutomlPhysError as error:
-        return _tell(error)
+        return _tell(error, "--json" in given)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever arrives here is our bug, and is reported as one
         return _report_bug(error, given)
     return EXIT_DONE
@@ -331,10 +331,13 @@ def check(
     raise SystemExit(checks.exit_code)
 
 
-def _tell(error: AutomlPhysError) -> int:
-    from automl_phys import wording
+def _tell(error: AutomlPhysError, as_json: bool) -> int:
+    """Tell a person what is wrong on stderr; a program that asked for JSON, on stdout too."""
+    from automl_phys import rundir, wording
 
-    typer.echo(wording.render(error), err=True)
+    if as_json:
+        typer.echo(rundir.as_json(wording.as_data(error)), nl=False)
+    typer.echo(f"{wording.render(error)}\n{wording.learn_more(error)}", err=True)
     return error.exit_code
 
 

@@ -1,4 +1,4 @@
-"""Commands that help: ``init``, ``list``, ``schema``, ``doctor``. Each handler is short; what is heavy is imported
+"""Commands that help: ``init``, ``list``, ``explain``, ``schema``, ``doctor``. Each handler is short; what is heavy is imported
 inside it."""
 
 from __future__ import annotations
@@ -57,6 +57,23 @@ def list_(
     if page is not None:
         gallery.write_page(found, page)
         typer.echo(f"Wrote {page}.")
+
+
+@app.command()
+def explain(
+    codes: Annotated[list[str] | None, typer.Argument(
+        metavar="[CODE...]",
+        help="Codes of findings or mistakes, e.g. C-LEAK or unknown-key; all, if none is given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a finding or a mistake means, why it matters and what to do."""
+    from automl_phys import explanations, rundir
+
+    found = explanations.find(codes or ())
+    if as_json:
+        typer.echo(rundir.as_json(found), nl=False)
+    else:
+        typer.echo("\n\n".join(map(explanations.in_full, found)) if codes else explanations.in_short(found))
 
 
 @app.command()
