@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl_phys import __version__, commands_help, commands_share  # noqa: F401 - these register their commands
+from automl_phys import (
+    __version__,
+    commands_help,  # noqa: F401 - these register their commands
+    commands_list,  # noqa: F401
+    commands_share,  # noqa: F401
+)
 from automl_phys.command_line import (
     Json,
     PackedRun,

@@ -1,5 +1,5 @@
-"""Commands that help: ``init``, ``list``, ``explain``, ``schema``, ``doctor``. Each handler is short; what is heavy is imported
-inside it."""
+"""Commands that help: ``init``, ``explain``, ``schema``, ``doctor``. Each handler is short; what is heavy is
+imported inside it."""
 
 from __future__ import annotations
 
@@ -34,29 +34,6 @@ def init(
 
         rundir.write_text(output, text)
         typer.echo(f"Wrote {output}. Run it with: automl-phys run {output}")
-
-
-@app.command(name="list")
-def list_(
-    where: Annotated[str, typer.Argument(
-        metavar="[FOLDER|ARCHIVE]", help="Where the recipes are; by default 'recipes', or here.")] = "",
-    recipes: Annotated[bool, typer.Option("--recipes", help="List recipes.")] = False,
-    page: Annotated[Path | None, typer.Option("--page", help="Write an HTML page of them, too.")] = None,
-) -> None:
-    """List the recipes in a folder or an archive."""
-    from automl_phys import gallery, pages
-    from automl_phys.console import Terminal
-
-    if not recipes:
-        raise CallError(Mistake("missing-argument", "It is not said what to list.",
-                                "Write automl-phys list --recipes."))
-    if page is not None:
-        pages.check(page)
-    found = gallery.find(where or ("recipes" if Path("recipes").is_dir() else "."))
-    Terminal().table(gallery.table(found))
-    if page is not None:
-        gallery.write_page(found, page)
-        typer.echo(f"Wrote {page}.")
 
 
 @app.command()

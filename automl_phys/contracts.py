@@ -256,8 +256,9 @@ class Problem(Protocol):
 
 
 class Task(Protocol):
-    """A module in ``tasks/``."""
+    """A module in ``tasks/``. ``TEXT`` says in a line what it is for."""
 
+    TEXT: str
     Options: type[BaseModel]
     DEFAULT_OBJECTIVE: str
     BASELINE: str
