@@ -7,6 +7,7 @@ gives the exit code of :mod:`automl_phys.errors`.
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import sys
@@ -23,6 +24,7 @@ from automl_phys import (
     commands_help,  # noqa: F401 - these register their commands
     commands_list,  # noqa: F401
     commands_share,  # noqa: F401
+    completions,
 )
 from automl_phys.command_line import (
     Json,
@@ -55,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(given, prog_name="automl-phys")
+        with completions.answering(os.environ):
+            app(given, prog_name="automl-phys")
     except SystemExit as end:  # how typer ends: 0, 2 for a wrong call, 130 for Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_DONE
     except AutomlPhysError as error:
@@ -72,7 +75,8 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def validate(recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes to check.")]) -> None:
+def validate(recipes: Annotated[list[str], typer.Argument(
+    metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes to check.")]) -> None:
     """Tell every mistake of a recipe at once; opens no data."""
     from automl_phys import archives, recipe
 
@@ -225,7 +229,9 @@ def generate(
 @app.command()
 def export(
     run: RunFolder,
-    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="onnx, keras, lightgbm, csv or hls4ml.")],
+    format_: Annotated[str, typer.Option(
+        "--format", metavar="FORMAT", autocompletion=completions.formats,
+        help="onnx, keras, lightgbm, csv or hls4ml.")],
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="The file to write; 'model' with the format's ending by default.")] = None,
     quiet: Quiet = False,
@@ -279,7 +285,8 @@ def dashboard(
 @app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(
-        metavar="RUN RUN...", help="Finished runs, folders or archives; the others are compared with the first.")],
+        metavar="RUN RUN...", autocompletion=completions.runs,
+        help="Finished runs, folders or archives; the others are compared with the first.")],
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE.html", help="Write it as a page too.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -297,7 +304,8 @@ def compare(
 
 @app.command()
 def check(
-    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes with a section 'expect'.")],
+    recipes: Annotated[list[str], typer.Argument(
+        metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes with a section 'expect'.")],
     sets: Sets = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A tiny budget: only see that they run.")] = False,
     cached: Annotated[bool, typer.Option(

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from automl_phys import completions
+
 GROUPS = {
     "Begin": ("init", "list", "validate", "plan"),
     "Run": ("run", "check", "dashboard"),
@@ -53,17 +55,28 @@ class Grouped(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Grouped, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    cls=Grouped, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
 
+
+
+def _complete_set(ctx: typer.Context, incomplete: str) -> list[completions.Completion]:
+    """Keys of the recipe that is named on the line, or of the first of several."""
+    named = [*(ctx.params.get("recipes") or ()), ctx.params.get("recipe"), *ctx.args]  # args: not yet told apart
+    return completions.sets(incomplete, next((one for one in named if one and not one.startswith("-")), None))
+
+
 RecipeFile = Annotated[str, typer.Argument(
-    metavar="RECIPE", help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest.")]
+    metavar="RECIPE", autocompletion=completions.recipes, help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
+RunFolder = Annotated[Path, typer.Argument(
+    metavar="RUN", autocompletion=completions.runs, help="Folder of a run, e.g. runs/NAME/latest.")]
 PackedRun = Annotated[str, typer.Argument(
-    metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
+    metavar="RUN", autocompletion=completions.runs,
+    help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
 LimitGb = Annotated[float, typer.Option("--limit-gb", min=0.001, help="How much an archive may hold, unpacked.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
-                                                help="Override any key, e.g. search.trials=10; may be repeated.")]
+Sets = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="KEY=VALUE", autocompletion=_complete_set,
+    help="Override any key, e.g. search.trials=10; may be repeated.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
 Trust = Annotated[bool, typer.Option(
     "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
