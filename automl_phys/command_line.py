@@ -6,6 +6,7 @@ in :mod:`automl_phys.cli` and the modules ``commands_…``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from automl_phys import completions
+from automl_phys.errors import EXIT_DONE
 
 GROUPS = {
     "Begin": ("init", "list", "validate", "plan"),
@@ -84,3 +86,15 @@ TrustCluster = Annotated[bool, typer.Option(
     "--trust-cluster", help="Use the scheduler, or have batch jobs run the lines, that the recipe names.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
+
+
+def tell(said: Sequence[str], as_json: bool, written: Sequence[Path] = (), **more: Any) -> None:
+    """What a command did: its lines for a person; as JSON the files that it wrote, the lines, and ``more``."""
+    if as_json:
+        from automl_phys import rundir
+
+        typer.echo(rundir.as_json({"exit": EXIT_DONE, "written": [str(file) for file in written], "said": list(said),
+                                   **more}), nl=False)
+        return
+    for line in said:
+        typer.echo(line)
