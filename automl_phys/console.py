@@ -32,6 +32,8 @@ from automl_phys.terminal_search import BAR_WIDTH, STATUS_STYLES, Board
 from automl_phys.trials import Job, Progress, Result
 
 REFRESHES_PER_SECOND = 4
+SEARCH = "Search"
+"""The stage that the plan's trials and minutes are for; others that fit say themselves how often they do."""
 LEAST_TO_TELL = 1.0
 """Seconds after which a pace is known well enough to tell the time left."""
 PLAIN_STEPS = 10
@@ -96,6 +98,8 @@ class Terminal:
 
     def advance(self, done: int, total: int, text: str = "") -> None:
         before, self._progress = self._progress, (done, total, printable(text))
+        if self._board is not None:
+            self._board.total = total
         if before is None or before[1] != total or done < before[0]:
             now = self._clock()
             slow = before is None and now - self._stage_began >= LEAST_TO_TELL  # else it was there from a former run
@@ -108,7 +112,9 @@ class Terminal:
     def trial(self, event: Job | Progress | Result) -> None:
         now = self._clock()
         if self._board is None:
-            self._board = Board(now, self._plan)
+            self._board = Board(now, self._plan if self._title == SEARCH else None)
+            if self._progress is not None:
+                self._board.total = self._progress[1]
         self._board.update(event, now)
         if self.quiet or not isinstance(event, Result):
             return

@@ -156,6 +156,18 @@ def test_a_live_stage_tells_the_time_left_at_its_pace():
     assert terminal._left() == ""
 
 
+def test_fits_after_the_search_are_counted_by_themselves():
+    log, trials = io.StringIO(), jets_run.trials()
+    with Terminal(log=log) as terminal:
+        search(terminal)
+        terminal.stage("Ensemble")
+        terminal.trial(trials[0].job)
+        terminal.advance(0, 3, "refits")
+        terminal.trial(trials[0].result)
+    told = [line for line in log.getvalue().splitlines() if line.startswith("trial 0 ")]
+    assert [line.rpartition(", ")[2] for line in told] == ["1/24", "1/3"]
+
+
 # ---------------------------------------------------------------- the search
 
 def test_the_board_knows_running_trials_and_the_best_of_each_family():
