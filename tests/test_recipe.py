@@ -240,7 +240,8 @@ HEAVY = ("numpy", "pandas", "keras", "torch", "optuna", "jax", "tensorflow", "sk
          "lightgbm", "dask", "distributed", "rich", "umap", "hdbscan", "openTSNE", "numba")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", *map(str, SHIPPED)], ["schema"], ["init", "classify"]], ids=lambda a: a[0])
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", *map(str, SHIPPED)], ["schema"], ["init", "classify"], ["explain"],
+                                       ["list", "families", "--json"], ["list", "metrics", "--json"]], ids=lambda a: " ".join(a[:2]))
 def test_light_commands_import_nothing_heavy(arguments):
     program = ("import sys; from automl_phys.cli import main; code = main(sys.argv[1:]); "
                f"print('heavy:', *({HEAVY!r} & sys.modules.keys()), file=sys.stderr); sys.exit(code)").replace(

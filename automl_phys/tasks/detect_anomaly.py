@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options"]
 
+TEXT = "shown only what is known, find the events that do not belong"
 DEFAULT_FAMILIES = ("mixture_density", "flow_density", "autoencoder_error", "vae_error", "deep_svdd",
                     "isolation_forest", "knn", "lof", "ecod", "pca_error")
 WEAKLY_SUPERVISED_FAMILIES = ("cwola",)
