@@ -3,6 +3,7 @@ imported inside it."""
 
 from __future__ import annotations
 
+import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -18,22 +19,51 @@ from automl_phys.errors import EXIT_DONE, EXIT_RUN_FAILED, CallError, Mistake
 def init(
     task: Annotated[str, typer.Argument(help="What the recipe is for, e.g. classify.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write instead of printing.")] = None,
+    data: Annotated[list[str] | None, typer.Option(
+        "--data", metavar="FILE", help="Your data: a file, file.root:tree, a glob or a folder of images, to fill the "
+                                       "recipe in by what stands in the columns; may be repeated.")] = None,
+    target: Annotated[str | None, typer.Option(
+        "--target", metavar="COLUMN", help="With --data: the column to predict, where it cannot be guessed.")] = None,
+    environment: Annotated[str | None, typer.Option(
+        "--environment", metavar="ID", help="Of an agent: the environment that it acts in.")] = None,
 ) -> None:
-    """Write a commented recipe to start from."""
+    """Write a commented recipe to start from; with --data one that is filled in for your file."""
     known = registry.names("tasks")
     if task not in known:
         raise CallError(Mistake("unknown-word", f"'{task}' is not a task.{registry.did_you_mean(task, known)}",
                                 f"Known: {', '.join(known)}."))
+    if output is not None and output.exists():
+        raise CallError(Mistake("file-exists", f"{output} exists already.", "Choose another name, or remove it first."))
+    _check_options(task, data, target, environment)
     text = resources.files("automl_phys").joinpath("templates", f"{task}.yaml").read_text(encoding="utf-8")
+    if data:
+        from automl_phys import recipe_draft
+
+        text = recipe_draft.draft(task, text, data, output.parent if output else Path(), target)
+    elif environment is not None:
+        from automl_phys import recipe_draft
+
+        text = recipe_draft.acting(text, environment)
     if output is None:
         typer.echo(text, nl=False)
-    elif output.exists():
-        raise CallError(Mistake("file-exists", f"{output} exists already.", "Choose another name, or remove it first."))
-    else:
-        from automl_phys import rundir
+        return
+    from automl_phys import rundir
 
-        rundir.write_text(output, text)
-        typer.echo(f"Wrote {output}. Run it with: automl-phys run {output}")
+    rundir.write_text(output, text)
+    typer.echo(f"Wrote {output}. Run it with: automl-phys run {shlex.quote(str(output))}")
+
+
+def _check_options(task: str, data: list[str] | None, target: str | None, environment: str | None) -> None:
+    """Refuse options of ``init`` that do not go with the task, or with each other."""
+    if data and task == "reinforce":
+        raise CallError(Mistake("no-data-needed", "An agent makes its own data: it acts in an environment.",
+                                "Name that: automl-phys init reinforce --environment CartPole-v1"))
+    if environment is not None and task != "reinforce":
+        raise CallError(Mistake("wrong-option", f"Task '{task}' has no environment.", "Leave --environment out, or "
+                                "write automl-phys init reinforce."))
+    if target is not None and not data:
+        raise CallError(Mistake("wrong-option", "--target names a column of the data, and none are given.",
+                                "Name the file too: --data FILE."))
 
 
 @app.command()
