@@ -261,21 +261,33 @@ def export(
 
 
 @app.command()
-def report(run: RunFolder, quiet: Quiet = False) -> None:
-    """Render the report of a finished run again."""
-    from automl_phys import pipeline
+def report(
+    run: Annotated[Path, typer.Argument(
+        metavar="RUN|FOLDER", autocompletion=completions.runs,
+        help="Folder of a run, e.g. runs/NAME/latest; or one with runs in it, e.g. runs.")],
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser, too.")] = False,
+    as_json: Json = False, quiet: Quiet = False,
+) -> None:
+    """Render the report of a finished run again; of a folder with runs in it, a page that lists them."""
+    from automl_phys import browsing, pipeline, run_index
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
     from automl_phys.rundir import RunDir
 
     folder = RunDir(run)
-    if not folder.evaluation.exists():
-        raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
-                                "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
-    wanted = language.load(folder.recipe).report
-    with Terminal(quiet) as show:
-        path = pipeline.render(folder, wanted.formats, wanted.figures, show)
-    typer.echo(str(path))
+    if run_index.is_a_run(run):
+        if not folder.evaluation.exists():
+            raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
+                                    "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+        wanted = language.load(folder.recipe).report
+        with Terminal(quiet or as_json) as show:
+            path = pipeline.render(folder, wanted.formats, wanted.figures, show)
+    else:
+        path = pipeline.index(run)
+    said = [str(path)]
+    if open_ and not browsing.open_page(path):
+        said.append(f"There is no browser here to open it with. Its address is {browsing.address(path)}")
+    tell(said, as_json, [path])
 
 
 @app.command()

@@ -61,7 +61,6 @@ app = typer.Typer(
     help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
 
 
-
 def _complete_set(ctx: typer.Context, incomplete: str) -> list[completions.Completion]:
     """Keys of the recipe that is named on the line, or of the first of several."""
     named = [*(ctx.params.get("recipes") or ()), ctx.params.get("recipe"), *ctx.args]  # args: not yet told apart

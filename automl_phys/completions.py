@@ -155,7 +155,9 @@ def _keys() -> Keys:
 def keys_of(schema: Mapping[str, Any], spaces: Mapping[str, Mapping[str, Mapping[str, Sequence[Any]]]]) -> Keys:
     """The keys that the schema of the language holds; ``spaces`` are by task those of the families' hyperparameters."""
     definitions = schema["$defs"]
-    found: dict[str, dict[str, Sequence[Any]]] = {"": dict(_under(schema["properties"], definitions, ""))}
+    found: dict[str, dict[str, Sequence[Any]]] = {"": {
+        key: said for key, said in _under(schema["properties"], definitions, "")
+        if not key.startswith("model.") or key.count(".") == 1}}  # hyperparameters are offered where they can be set
     for branch in schema["allOf"]:
         task = branch["if"]["properties"]["task"]["const"]
         sections = {name: node for name, node in branch["then"]["properties"].items() if name != "search"}
@@ -172,13 +174,12 @@ def _under(
     for name, node in properties.items():
         key = f"{before}{name}"
         options = [_resolved(option, definitions) for option in node.get("anyOf", [node])]
-        section = next((option for option in options if option.get("properties")), None)
+        section = next((option for option in options if "properties" in option), None)
         if section is not None and key.count(".") < DEEPEST:
             yield from _under(section["properties"], definitions, f"{key}.")
         if section is None or len(options) > 1:
             text = _short(node.get("description") or _resolved(node, definitions).get("description", ""))
-            if not text.startswith("Hyperparameters of"):
-                yield key, [text, *_values(options, node)]
+            yield key, [text, *_values(options, node)]
 
 
 def _values(options: Sequence[Mapping[str, Any]], node: Mapping[str, Any]) -> list[Any]:
