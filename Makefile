@@ -1,9 +1,10 @@
-# make demo: set up and run the main job.   make test: set up and pass the tests.
+# make demo: set up and run the main job.   make test: set up and pass the tests.   make docs: the documentation as a
+# site.   make wheel-demo: build the wheel, install it elsewhere, and run a recipe with it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs reference wheel-demo clean
 
 demo: $(VENV)/.installed
 	$(BIN)/automl-phys run recipes/classify-jets.yaml
@@ -20,6 +21,16 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	for script in overhead search quality ingest; do $(BIN)/python bench/$$script.py || exit 1; done
 
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The documentation: site/index.html"
+
+reference: $(VENV)/.installed-dev
+	$(BIN)/python tools/make_reference.py
+
+wheel-demo: $(VENV)/.installed-dev
+	tools/try_wheel.sh $(BIN)/python
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -32,4 +43,4 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

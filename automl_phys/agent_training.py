@@ -296,5 +296,3 @@ class _Course(BaseCallback):
         return Description(algorithm.package, algorithm.name, policy, arguments,
                            gym_spaces.to_plain(model.observation_space), gym_spaces.to_plain(model.action_space),
                            algorithm.exploration, amount, step, algorithm.recurrent)
-
-

@@ -107,4 +107,3 @@ def _told(ones: AnomalyRows, others: AnomalyRows, asked: AnomalyRows, seed: int)
 
 def _columns(rows: AnomalyRows) -> NDArray[np.float32]:
     return np.hstack([rows.columns, rows.categories.astype(np.float32)])
-

@@ -1,4 +1,5 @@
-"""The commands. Each handler is short; what is heavy is imported inside it.
+"""The commands that run recipes and use runs, and how any command ends. Each handler is short; what is heavy is
+imported inside it. Other commands are in the modules ``commands_…``, the app itself in :mod:`automl_phys.command_line`.
 
 :func:`main` is where every error ends: it prints what the user can mend, writes a file for what only we can mend, and
 gives the exit code of :mod:`automl_phys.errors`.
@@ -6,28 +7,45 @@ gives the exit code of :mod:`automl_phys.errors`.
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl_phys import __version__, registry
+from automl_phys import (
+    __version__,
+    commands_help,  # noqa: F401 - these register their commands
+    commands_list,  # noqa: F401
+    commands_share,  # noqa: F401
+    completions,
+)
+from automl_phys.command_line import (
+    Json,
+    PackedRun,
+    Quiet,
+    RecipeFile,
+    RunFolder,
+    Sets,
+    Smoke,
+    Trust,
+    TrustCluster,
+    app,
+    tell,
+)
 from automl_phys.errors import (
     EXIT_BUG,
     EXIT_DONE,
     EXIT_EXPECTATION_MISSED,
     EXIT_INTERRUPTED,
-    EXIT_RUN_FAILED,
     AutomlPhysError,
     CallError,
-    LintError,
     Mistake,
     RecipeError,
 )
@@ -35,20 +53,17 @@ from automl_phys.errors import (
 if TYPE_CHECKING:
     from automl_phys.rundir import RunDir
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-    help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(given, prog_name="automl-phys")
+        with completions.answering(os.environ):
+            app(given, prog_name="automl-phys")
     except SystemExit as end:  # how typer ends: 0, 2 for a wrong call, 130 for Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_DONE
     except AutomlPhysError as error:
-        return _tell(error)
+        return _tell(error, "--json" in given)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever arrives here is our bug, and is reported as one
         return _report_bug(error, given)
     return EXIT_DONE
@@ -61,36 +76,25 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def validate(recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes to check.")]) -> None:
+def validate(recipes: Annotated[list[str], typer.Argument(
+    metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes to check.")], as_json: Json = False) -> None:
     """Tell every mistake of a recipe at once; opens no data."""
     from automl_phys import archives, recipe
 
     mistakes: list[Mistake] = []
+    sound: list[tuple[str, str]] = []
     for path in recipes:
         try:
             good = recipe.load(archives.recipe(path))
         except AutomlPhysError as error:
             mistakes.extend(error.mistakes)
         else:
-            typer.echo(f"{path}: a sound recipe for task '{good.task}'.")
+            sound.append((path, good.task))
+    said = [f"{path}: a sound recipe for task '{task}'." for path, task in sound]
+    if not mistakes or not as_json:
+        tell(said, as_json, recipes=[{"path": path, "task": task} for path, task in sound])
     if mistakes:
         raise RecipeError(list(dict.fromkeys(mistakes)))  # two recipes may extend the same broken one
-
-
-RecipeFile = Annotated[str, typer.Argument(
-    metavar="RECIPE", help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest.")]
-PackedRun = Annotated[str, typer.Argument(
-    metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
-LimitGb = Annotated[float, typer.Option("--limit-gb", min=0.001, help="How much an archive may hold, unpacked.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
-                                                help="Override any key, e.g. search.trials=10; may be repeated.")]
-Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
-Trust = Annotated[bool, typer.Option(
-    "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
-TrustCluster = Annotated[bool, typer.Option(
-    "--trust-cluster", help="Use the scheduler, or have batch jobs run the lines, that the recipe names.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
 
 
 @app.command()
@@ -100,10 +104,10 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
     cache: Annotated[bool, typer.Option(
         "--cache/--no-cache", help="Take over what an earlier run prepared of the same inputs.")] = True,
-    trust_environment: Trust = False, trust_cluster: TrustCluster = False,
+    as_json: Json = False, trust_environment: Trust = False, trust_cluster: TrustCluster = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
-    from automl_phys import lock_repeats, locks, pipeline
+    from automl_phys import lock_repeats, locks, pipeline, rundir
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
@@ -111,15 +115,19 @@ def run(
     wanted = language.given(recipe, sets or (), smoke, trust_environment, trust_cluster)
     with wanted.locating(), Terminal(quiet) as show:
         try:
-            if lock:
+            if lock and not as_json:
                 show.table(lock_repeats.world(lock, wanted))
             run_dir = pipeline.run(wanted, out, resume, show, cache)
-            show.finished(run_dir)
-            if lock and not (sets or smoke):
-                repeat = lock_repeats.repeat(lock, run_dir)
+            repeat = lock_repeats.repeat(lock, run_dir) if lock and not (sets or smoke) else None
+            code = EXIT_DONE if repeat is None or repeat.agrees else EXIT_EXPECTATION_MISSED
+            if as_json:
+                typer.echo(rundir.as_json({"exit": code, **pipeline.outcome(run_dir), "repeat": repeat}), nl=False)
+            else:
+                show.finished(run_dir)
+            if repeat is not None and not as_json:
                 show.table(repeat.table)
-                if not repeat.agrees:
-                    raise SystemExit(EXIT_EXPECTATION_MISSED)
+            if code:
+                raise SystemExit(code)
         except KeyboardInterrupt:
             again = shlex.join(["automl-phys", "run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
             show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")
@@ -163,7 +171,7 @@ def predict(
     render: Annotated[Path | None, typer.Option(
         "--render", help="Of an agent: where a film of the first episode goes, .gif or .mp4.")] = None,
     explore: Annotated[bool, typer.Option("--explore", help="Of an agent: act at random as while it learnt.")] = False,
-    trust_environment: Trust = False, quiet: Quiet = False,
+    trust_environment: Trust = False, quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Score new data with a finished run; an agent plays episodes instead."""
     from automl_phys import archives, pipeline, table_file
@@ -174,7 +182,7 @@ def predict(
         table_file.check(output)
     run_dir = RunDir(archives.run(run))
     if pipeline.plays(run_dir):
-        _play(run_dir, data, (output, render), episodes, seed, (explore, trust_environment), quiet)
+        _play(run_dir, data, (output, render), episodes, seed, (explore, trust_environment), (quiet, as_json))
         return
     if data is None or output is None:
         raise CallError(Mistake("missing-argument", "New data are scored, and the scores go into a file.",
@@ -184,11 +192,11 @@ def predict(
                                 "Name another file under -o."))
     with Terminal(quiet) as show:
         rows = pipeline.predict(run_dir, Path(data), output, show)
-    typer.echo(f"Wrote the scores of {rows} to {output}.")
+    tell([f"Wrote the scores of {rows} to {output}."], as_json, [output])
 
 
 def _play(run_dir: RunDir, data: str | None, files: tuple[Path | None, Path | None], episodes: int, seed: int,
-          flags: tuple[bool, bool], quiet: bool) -> None:
+          flags: tuple[bool, bool], shown: tuple[bool, bool]) -> None:
     """Have an agent play, and write its steps and a film, whichever is asked for."""
     from automl_phys import pipeline, play
     from automl_phys.console import Terminal
@@ -198,12 +206,12 @@ def _play(run_dir: RunDir, data: str | None, files: tuple[Path | None, Path | No
                                 f"Leave {data} out: automl-phys predict {run_dir.path} --episodes 10 -o steps.parquet"))
     if files[1] is not None:
         play.check(files[1])
+    quiet, as_json = shown
     with Terminal(quiet) as show:
         said = pipeline.play(run_dir, play.Wanted(episodes, seed, *files, *flags), show)
-    typer.echo(f"{said}.")
-    for what, file in zip(("steps", "film of the first episode"), files, strict=True):
-        if file is not None:
-            typer.echo(f"Wrote the {what} to {file}.")
+    written = {what: file for what, file in zip(("steps", "film of the first episode"), files, strict=True) if file}
+    tell([f"{said}.", *(f"Wrote the {what} to {file}." for what, file in written.items())], as_json,
+         list(written.values()))
 
 
 @app.command()
@@ -214,7 +222,7 @@ def generate(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same events.")] = 0,
     where: Annotated[list[str] | None, typer.Option(
         "--where", metavar="NAME=VALUE", help="Fix a condition, e.g. label=top; may be repeated.")] = None,
-    quiet: Quiet = False,
+    quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Make new events with a finished run of task 'generate'."""
     from automl_phys import archives, event_files, pipeline
@@ -224,16 +232,18 @@ def generate(
     event_files.check(output)
     with Terminal(quiet) as show:
         pipeline.generate(RunDir(archives.run(run)), count, seed, where or (), output, show)
-    typer.echo(f"Wrote {count} events to {output}.")
+    tell([f"Wrote {count} events to {output}."], as_json, [output])
 
 
 @app.command()
 def export(
     run: RunFolder,
-    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="onnx, keras, lightgbm, csv or hls4ml.")],
+    format_: Annotated[str, typer.Option(
+        "--format", metavar="FORMAT", autocompletion=completions.formats,
+        help="onnx, keras, lightgbm, csv or hls4ml.")],
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="The file to write; 'model' with the format's ending by default.")] = None,
-    quiet: Quiet = False,
+    quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Write a finished run for other programs, compared with the run before it is kept."""
     from automl_phys import export as stage
@@ -244,19 +254,19 @@ def export(
     target = stage.check(format_, output)
     with Terminal(quiet) as show:
         written = pipeline.export(RunDir(run), format_, target, show)
-    files = " and ".join(str(target.parent / file.name) for file in written.files)
-    typer.echo("\n".join([
-        f"Wrote {files}.", written.agreed, *written.notes, *(f"Inside:  {text}." for text in written.inside),
-        *(f"Outside: {text}." for text in written.outside), *(["To use it:"] if written.load else []),
-        *(f"  {line}" for line in written.load)]))
+    files = [target.parent / file.name for file in written.files]
+    tell([f"Wrote {' and '.join(map(str, files))}.", written.agreed, *written.notes,
+          *(f"Inside:  {text}." for text in written.inside), *(f"Outside: {text}." for text in written.outside),
+          *(["To use it:"] if written.load else []), *(f"  {line}" for line in written.load)], as_json, files)
 
 
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(
-        metavar="RUN|FOLDER", help="Folder of a run, e.g. runs/NAME/latest; or one with runs in it, e.g. runs.")],
+        metavar="RUN|FOLDER", autocompletion=completions.runs,
+        help="Folder of a run, e.g. runs/NAME/latest; or one with runs in it, e.g. runs.")],
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser, too.")] = False,
-    quiet: Quiet = False,
+    as_json: Json = False, quiet: Quiet = False,
 ) -> None:
     """Render the report of a finished run again; of a folder with runs in it, a page that lists them."""
     from automl_phys import browsing, pipeline, run_index
@@ -270,13 +280,14 @@ def report(
             raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
                                     "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
         wanted = language.load(folder.recipe).report
-        with Terminal(quiet) as show:
+        with Terminal(quiet or as_json) as show:
             path = pipeline.render(folder, wanted.formats, wanted.figures, show)
     else:
         path = pipeline.index(run)
-    typer.echo(str(path))
+    said = [str(path)]
     if open_ and not browsing.open_page(path):
-        typer.echo(f"There is no browser here to open it with. Its address is {browsing.address(path)}")
+        said.append(f"There is no browser here to open it with. Its address is {browsing.address(path)}")
+    tell(said, as_json, [path])
 
 
 @app.command()
@@ -294,9 +305,10 @@ def dashboard(
 @app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(
-        metavar="RUN RUN...", help="Finished runs, folders or archives; the others are compared with the first.")],
+        metavar="RUN RUN...", autocompletion=completions.runs,
+        help="Finished runs, folders or archives; the others are compared with the first.")],
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE.html", help="Write it as a page too.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Set runs side by side: recipes, metrics, how sure the differences are."""
     from automl_phys import archives, pipeline, rundir
@@ -312,7 +324,8 @@ def compare(
 
 @app.command()
 def check(
-    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes with a section 'expect'.")],
+    recipes: Annotated[list[str], typer.Argument(
+        metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes with a section 'expect'.")],
     sets: Sets = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A tiny budget: only see that they run.")] = False,
     cached: Annotated[bool, typer.Option(
@@ -323,7 +336,7 @@ def check(
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE.xml", help="Write JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option(
         "--markdown", metavar="FILE.md", help="Write a table for a merge request.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Json = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
     trust_environment: Trust = False, trust_cluster: TrustCluster = False, quiet: Quiet = False,
 ) -> None:
@@ -351,134 +364,13 @@ def check(
     raise SystemExit(checks.exit_code)
 
 
-@app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Tell whether runs will work here, what sees the GPUs, and what to install; exit code 1 if something is needed."""
-    from automl_phys import doctor as stage
-    from automl_phys import rundir
-    from automl_phys.console import Terminal
+def _tell(error: AutomlPhysError, as_json: bool) -> int:
+    """Tell a person what is wrong on stderr; a program that asked for JSON, on stdout too."""
+    from automl_phys import rundir, wording
 
-    with Terminal(quiet or as_json) as show:
-        show.stage("Looking")
-        found = stage.look()
-        if not as_json:
-            show.diagnosed(found)
     if as_json:
-        typer.echo(rundir.as_json(found), nl=False)
-    raise SystemExit(EXIT_DONE if found.works else EXIT_RUN_FAILED)
-
-
-@app.command()
-def schema() -> None:
-    """Print the recipe language as JSON Schema, for completion in editors."""
-    from automl_phys import schema as language
-
-    typer.echo(language.text(), nl=False)
-
-
-@app.command()
-def init(
-    task: Annotated[str, typer.Argument(help="What the recipe is for, e.g. classify.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write instead of printing.")] = None,
-) -> None:
-    """Write a commented recipe to start from."""
-    known = registry.names("tasks")
-    if task not in known:
-        raise CallError(Mistake("unknown-word", f"'{task}' is not a task.{registry.did_you_mean(task, known)}",
-                                f"Known: {', '.join(known)}."))
-    text = resources.files("automl_phys").joinpath("templates", f"{task}.yaml").read_text(encoding="utf-8")
-    if output is None:
-        typer.echo(text, nl=False)
-    elif output.exists():
-        raise CallError(Mistake("file-exists", f"{output} exists already.", "Choose another name, or remove it first."))
-    else:
-        from automl_phys import rundir
-
-        rundir.write_text(output, text)
-        typer.echo(f"Wrote {output}. Run it with: automl-phys run {output}")
-
-
-@app.command()
-def pack(
-    what: Annotated[Path, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or the folder of a run.")],
-    output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="The archive, by default NAME.amlphys.zip here.")] = None,
-    with_model: Annotated[bool, typer.Option("--with-model", help="Of a run: put in what predicts.")] = False,
-    with_data: Annotated[bool, typer.Option("--with-data", help="Put in the data, too.")] = False,
-    limit_gb: LimitGb = 2.0,
-    force: Annotated[bool, typer.Option("--force", help="Pack although 'lint' finds something.")] = False,
-) -> None:
-    """Put a recipe or a run into one archive, to be shared."""
-    from automl_phys import packing
-
-    made = packing.pack(what, output, with_model, with_data, limit_gb, force)
-    typer.echo(f"Packed {made.members} files into {made.path} ({made.bytes / 1e6:.3g} MB).\nsha256={made.sha256}")
-    for note in made.notes:
-        typer.echo(note)
-
-
-@app.command()
-def unpack(
-    archive: Annotated[str, typer.Argument(
-        metavar="FILE|ADDRESS", help="An archive, or https://...#sha256=HEX.")],
-    output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="The new folder, by default named like the archive.")] = None,
-    sha256: Annotated[str, typer.Option("--sha256", help="What the archive's SHA-256 must be.")] = "",
-    limit_gb: LimitGb = 2.0,
-) -> None:
-    """Check an archive and unpack it into a new folder, whole or not at all."""
-    from automl_phys import archives
-    from automl_phys.console import Terminal
-
-    file = archives.given(archive, sha256)
-    folder = output or Path(file.name[:-len(archives.SUFFIX)] if archives.is_one(file.name) else file.stem)
-    contents = archives.unpack(file, folder, limit_gb)
-    Terminal().table(archives.table(contents))
-    typer.echo(f"Unpacked into {folder}.")
-
-
-@app.command()
-def lint(
-    paths: Annotated[list[Path], typer.Argument(metavar="RECIPE|FOLDER...", help="What is to be shared.")],
-) -> None:
-    """Tell what should not be given away: secrets, absolute paths, names of home folders and people."""
-    from automl_phys import recipe_lint
-
-    if found := recipe_lint.look_at(paths):
-        raise LintError(found)
-    typer.echo("Nothing was found that should not be given away.")
-
-
-@app.command(name="list")
-def list_(
-    where: Annotated[str, typer.Argument(
-        metavar="[FOLDER|ARCHIVE]", help="Where the recipes are; by default 'recipes', or here.")] = "",
-    recipes: Annotated[bool, typer.Option("--recipes", help="List recipes.")] = False,
-    page: Annotated[Path | None, typer.Option("--page", help="Write an HTML page of them, too.")] = None,
-) -> None:
-    """List the recipes in a folder or an archive."""
-    from automl_phys import gallery, pages
-    from automl_phys.console import Terminal
-
-    if not recipes:
-        raise CallError(Mistake("missing-argument", "It is not said what to list.",
-                                "Write automl-phys list --recipes."))
-    if page is not None:
-        pages.check(page)
-    found = gallery.find(where or ("recipes" if Path("recipes").is_dir() else "."))
-    Terminal().table(gallery.table(found))
-    if page is not None:
-        gallery.write_page(found, page)
-        typer.echo(f"Wrote {page}.")
-
-
-def _tell(error: AutomlPhysError) -> int:
-    from automl_phys import wording
-
-    typer.echo(wording.render(error), err=True)
+        typer.echo(rundir.as_json(wording.as_data(error)), nl=False)
+    typer.echo(f"{wording.render(error)}\n{wording.learn_more(error)}", err=True)
     return error.exit_code
 
 

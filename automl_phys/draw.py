@@ -134,4 +134,3 @@ def _number(problem: EventsProblem, name: str, place: int, value: str) -> float 
         return number
     return Mistake("unseen-condition", f"'{value}' is not among the values of '{name}' that the training events have.",
                    f"Give a number from {low:g} to {high:g}: beyond, nothing was learnt.")
-

@@ -30,6 +30,12 @@ SUFFIXES = {"html": "html", "markdown": "md"}
 CARDS = 6
 """Key numbers on top of the page; all metrics stand in a table below."""
 
+MOST_ROWS = 12
+"""Of the table of metrics; a longer one is folded up, so that figures are not far below."""
+
+FEWEST_ALIKE = 4
+"""Metrics, before a note that they share is said only once."""
+
 SEARCH_SECTION = "Search"
 """Figures of this section stand with the table of trials."""
 
@@ -102,7 +108,7 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
         "plan": plan, "evaluation": evaluation, "trials": trials, "findings": findings,
         "headline": _headline(plan, evaluation),
         "counted": [(outcome, outcomes[outcome]) for outcome in WORTH_READING if outcomes[outcome]],
-        "leaderboard": leaderboard, "metrics": metrics, "numbers": numbers,
+        "leaderboard": leaderboard, "metrics": metrics, "most_rows": MOST_ROWS, "numbers": numbers,
         "quiet": [f for f in findings if f.outcome not in WORTH_READING],
         "figures": by_section, "search_figures": search_figures,
         "ensemble": _ensemble(rundir.read_json(run_dir.ensemble, Ensemble)),
@@ -141,11 +147,20 @@ def _results(plan: Plan, evaluation: Evaluation) -> tuple[Table, ...]:
         tuple((score.name, score.role, _estimate(score.metrics.get(plan.objective)),
                _estimate(score.better_than_baseline), readable.duration(score.seconds)) for score in evaluation.scores),
         "On the test set. The gain is paired on the same test events; positive is better.")
-    metrics = Table(
-        "Metrics on the test set" if "test" in plan.facts.rows else "Metrics", ("metric", "value", "note"),
-        tuple((readable.metric(name), readable.estimate(one), one.note) for name, one in evaluation.metrics.items()),
-        "Intervals cover 68 %.")
-    return tuple({table.title: table for table in (leaderboard, metrics, *evaluation.tables)}.values())
+    title = "Metrics on the test set" if "test" in plan.facts.rows else "Metrics"
+    return tuple({table.title: table for table in (
+        leaderboard, _metrics(title, evaluation.metrics), *evaluation.tables)}.values())
+
+
+def _metrics(title: str, measured: Mapping[str, Estimate]) -> Table:
+    """A row for each metric; a note that most of them have is said once, below."""
+    usual, count = Counter(one.note for one in measured.values()).most_common(1)[0] if measured else ("", 0)
+    if 2 * count <= len(measured) or len(measured) < FEWEST_ALIKE:
+        usual = ""
+    rows = tuple((readable.metric(name), readable.estimate(one), "" if one.note == usual else one.note)
+                 for name, one in measured.items())
+    return Table(title, ("metric", "value", "note"), rows,
+                 "Intervals cover 68 %" + (f"; where there is no note: {usual}." if usual else "."))
 
 
 def _estimate(found: Estimate | None) -> str:

@@ -331,5 +331,3 @@ def _end(one: Estimate, which: str) -> float:
 def row(values: NDArray[Any] | Sequence[float]) -> tuple[float, ...]:
     """An array as plain numbers."""
     return tuple(np.asarray(values, np.float64).reshape(-1).tolist())
-
-

@@ -15,7 +15,7 @@ LAYERS: dict[str, int] = {
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
                      "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
-                     "packing", "run_state", "browsing", "expect_update", "locks", "data_files", "gpus", "programs", "placement", "doctor", "doctor_questions", "study_address", "former", "objectives"), 2),
+                     "packing", "run_state", "browsing", "expect_update", "locks", "data_files", "gpus", "programs", "placement", "doctor", "doctor_questions", "study_address", "former", "objectives", "explanations", "catalogue", "completions"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",
@@ -32,7 +32,7 @@ LAYERS: dict[str, int] = {
                      "local_models", "local_space", "exponential_smoothing", "theta_lines", "arima_filter",
                      "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
                      "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
-                     "window_layers", "window_networks", "lagged_trees",
+                     "window_layers", "window_networks", "lagged_space", "lagged_trees",
                      "event_space", "generating", "events", "event_files", "image_observables", "closure", "closure_sample",
                      "closure_classifier", "closure_distances", "closure_neighbours", "closure_figures", "closure_tables",
                      "closure_exhibits", "coupling_layers", "denoising_layers", "variational_layers", "picture_networks",
@@ -48,12 +48,12 @@ LAYERS: dict[str, int] = {
                      "environment_problem", "gym_spaces", "episode_play", "episode_film", "agents", "agent_facts",
                      "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
                      "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
-    "dask_worker": 3, "epoch_checkpoints": 3, "dask_sites": 3,
+    "column_profiles": 3, "role_guesses": 3, "recipe_draft": 3, "dask_worker": 3, "epoch_checkpoints": 3, "dask_sites": 3,
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
                      "search_figures", "study_record", "study_tables", "warm_start", "pareto", "dashboard", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page", "curve_page", "frames", "page_data", "sweep_page", "table_order", "run_index",
                      "pages", "lock_repeats", "comparison", "comparison_tables", "comparison_page", "report"), 5),
-    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "terminal_doctor", "console", "gallery", "checking", "check_outputs", "notebook", "cli"), 6),
+    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "terminal_doctor", "console", "gallery", "checking", "check_outputs", "notebook", "command_line", "commands_help", "commands_list", "commands_share", "cli"), 6),
 }
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}

@@ -188,4 +188,3 @@ def test_an_archive_takes_the_run_along_or_says_what_is_missing(ran, tmp_path, m
         recipe.given(str(tmp_path / "without.amlphys.zip"))
     assert "search.warm_start=null" in caught.value.mistakes[0].remedy
     assert not recipe.given(str(tmp_path / "without.amlphys.zip"), ["search.warm_start=null"]).search.former_runs
-
