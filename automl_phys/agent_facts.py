@@ -101,7 +101,8 @@ DISCOUNT = Parameter("discount", "gamma", 0.99, _choices(0.9, 0.95, 0.98, 0.99, 
                      text="weight of a reward for each step that it is ahead")
 NETWORK = Parameter("network", "policy.net_arch", [64, 64], _choices([64, 64], [128, 128], [256, 256]),
                     text="widths of hidden layers")
-ACTIVATION = Parameter("activation", "policy.activation_fn", "tanh", _choices("tanh", "relu"))
+ACTIVATION = Parameter("activation", "policy.activation_fn", "tanh", _choices("tanh", "relu"),
+                       text="activation of the hidden layers")
 GRADIENT_NORM = Parameter("gradient_norm", "max_grad_norm", 0.5, text="longest gradient")
 STATE_NOISE = Parameter("state_dependent_noise", "use_sde", False, only="continuous",
                         text="explores by noise that is a function of the state (gSDE)")

@@ -24,16 +24,18 @@ from automl_phys import (
     anomaly_scores,
     anomaly_tables,
     bump_hunt,
+    curves,
     image_figures,
     mass_sculpting,
     stand_ins,
+    threshold_sweep,
 )
 from automl_phys.anomaly_ceilings import Ceiling
 from automl_phys.anomaly_scores import CHOSEN_BY, WITH_TRUTH
 from automl_phys.anomaly_tables import Flag, Looked
 from automl_phys.bump_hunt import Hunt, Window
 from automl_phys.contracts import Candidate
-from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Sweep, Table
 from automl_phys.metrics import Sample
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ SHORT = {"auc": "roc_auc", "max_sic": "max_sic"}
 """Metrics of ceilings that are told beside the winner's."""
 SHOWN_CUT = 0.1
 """Background efficiency of the second cut whose mass spectrum is shown."""
+FLAG_MARK = "the flag"
+SWEPT_EFFICIENCIES = (0.1, 0.3, 0.5)
+"""Signal efficiencies whose thresholds have a name in the sweep: those of the rejections that are measured."""
 FIRST = ("roc_auc", "max_sic", "supervised_max_sic", "signal_efficiency", "background_efficiency", "flagged")
 """Metrics that stand first in the report."""
 
@@ -100,7 +105,8 @@ def evaluate(problem: AnomalyProblem, candidates: Sequence[Candidate], objective
     best = Score(scores[0].name, scores[0].role, metrics, scores[0].better_than_baseline, scores[0].seconds)
     said = anomaly_tables.verdict(best, baseline.name, flag, gains, objective, chosen, mass.sentence)
     return Evaluation(said, metrics, scores, (*tables, *mass.tables, odd),
-                      (*figures, *mass.figures, *images, *winner.figures))
+                      (*figures, *mass.figures, *images, *winner.figures),
+                      _sweep(judged[winner.name], flag, seed) if truth is not None else None)
 
 
 # ---------------------------------------------------------------- scores
@@ -144,6 +150,14 @@ def _scores(candidates: Sequence[Candidate], baseline: Candidate, judged: Mappin
         Score(one.name, one.role, found[one.name], None if one is baseline else anomaly_scores.gain(
             objective, chosen_by[one.name], chosen_by[baseline.name], seed), one.seconds)
         for one in candidates)
+
+
+def _sweep(judged: Sample, flag: Flag, seed: int) -> Sweep | None:
+    """What a threshold on the winner's score does: that of the flag, and those of a few signal efficiencies."""
+    points = {f"{share:.0%} signal efficiency": curves.threshold_at(judged, judged.positive, share)
+              for share in SWEPT_EFFICIENCIES}
+    return threshold_sweep.make(judged, (anomaly_figures.ANOMALIES, anomaly_figures.NORMAL), "score",
+                                {FLAG_MARK: flag.threshold, **points}, FLAG_MARK, seed)
 
 
 def _ceilings(problem: AnomalyProblem, names: Sequence[str], seed: int

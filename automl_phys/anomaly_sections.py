@@ -18,6 +18,7 @@ from automl_phys.sections import PlainTable
 Method: TypeAlias = Literal["one-class", "unlabelled", "weakly-supervised"]
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=0.5)]
 
+INJECTIONS = (0.0, 0.005, 0.02, 0.05)
 TRUTH_OF_NORMAL = "not ({})"
 """The truth where only the normal events are named."""
 
@@ -108,9 +109,9 @@ class Anomaly(Section):
     inject: Share | Missing = None
     """Share of the training and validation events that are anomalies, by the truth: others are kept out of the fit. 0
     for background alone. Not in the one-class setting."""
-    injections: Annotated[tuple[Share, ...], Field(strict=False, max_length=20)] = (0.0, 0.005, 0.02, 0.05)
+    injections: Annotated[tuple[Share, ...], Field(strict=False, max_length=20)] | Missing = None
     """Shares of anomalies, by the truth, with which the winner is trained again at the end, to see what it takes to
-    find them, and what they spoil. []: none."""
+    find them, and what they spoil. []: none. Default: those of 0, 0.005, 0.02, 0.05 that there are anomalies for."""
     draws: Annotated[int, Field(ge=1, le=50)] = 2
     """How often this is done for each share, with other anomalies."""
 
@@ -123,8 +124,13 @@ class Anomaly(Section):
         if self.method == "weakly-supervised" and self.signal_region is None:
             yield Broken("method", "The weakly supervised method compares a signal region with its sidebands, and none "
                          "is given.", "Give 'signal_region', such as \"m_jj > 3300 and m_jj < 3700\".")
-        if len(set(self.injections)) < len(self.injections):
+        if len(set(self.shares)) < len(self.shares):
             yield Broken("injections", "A share is there twice.", "Keep one: 'draws' repeats them all.")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The shares that are injected, as far as there are anomalies for them."""
+        return INJECTIONS if self.injections is None else self.injections
 
     @property
     def mass_column(self) -> str:
@@ -185,7 +191,7 @@ class Options(Section):
             **{**given, "truth": self.truth or None}, method=self.method, signal_region=asked.signal_region,
             mass=asked.mass_column or None, choose_by=asked.choose_by, inject=asked.inject,
             background_efficiency=asked.background_efficiency, truth_stated=self.data.truth is not None,
-            injections=asked.injections, injections_stated="injections" in asked.model_fields_set)
+            injections=asked.shares, injections_stated=asked.injections is not None)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -23,9 +23,10 @@ from automl_phys import (
     leaderboard,
     measures,
     metrics,
+    threshold_sweep,
 )
 from automl_phys.contracts import Candidate, Finished
-from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Sweep, Table
 from automl_phys.metrics import Sample, Weighted
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def evaluation(problem: TableProblem, candidates: Sequence[Candidate], objective
     figures = _performance(problem, two, train, winner, seed)
     said = leaderboard.verdict(scores[0], baseline.name, objective)
     return Evaluation(said, {**scores[0].metrics, **compared}, scores, (board, *tables, *tables_of_features),
-                      (*figures, *_images(problem, winner, seed), *winner.figures, *importances))
+                      (*figures, *_images(problem, winner, seed), *winner.figures, *importances),
+                      _sweep(test[winner.name], problem.schema.classes, seed))
 
 
 def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: Path) -> None:
@@ -142,6 +144,17 @@ def _winner(
         more |= {f"{metric}/{classes[background]}": estimate for metric, estimate in found.items()}
         tables.append(class_tables.working_points(one, name, classes[background], seed))
     return more, (*tables, alike)
+
+
+def _sweep(test: Sample, classes: Sequence[str], seed: int) -> Sweep | None:
+    """What a threshold on the winner's output for the signal does; None for more than two classes."""
+    if len(classes) != 2:
+        return None
+    name, rest = classes[test.positive], classes[1 - test.positive]
+    even = "0.5"
+    points = {f"{float(point):.0%} signal efficiency": curves.threshold_at(test, test.positive, float(point))
+              for point in class_tables.WORKING_POINTS}
+    return threshold_sweep.make(test, (name, rest), f"p({name})", {even: 0.5, **points}, even, seed)
 
 
 def _backgrounds(one: Sample) -> list[int]:

@@ -1,4 +1,5 @@
-"""The commands. Each handler is short; what is heavy is imported inside it.
+"""The commands that run recipes and use runs, and how any command ends. Each handler is short; what is heavy is
+imported inside it. Other commands are in the modules ``commands_…``, the app itself in :mod:`automl_phys.command_line`.
 
 :func:`main` is where every error ends: it prints what the user can mend, writes a file for what only we can mend, and
 gives the exit code of :mod:`automl_phys.errors`.
@@ -12,32 +13,42 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl_phys import __version__, registry
+from automl_phys import (
+    __version__,
+    commands_help,  # noqa: F401 - these register their commands
+    commands_list,  # noqa: F401
+    commands_share,  # noqa: F401
+)
+from automl_phys.command_line import (
+    Json,
+    PackedRun,
+    Quiet,
+    RecipeFile,
+    RunFolder,
+    Sets,
+    Smoke,
+    Trust,
+    TrustCluster,
+    app,
+)
 from automl_phys.errors import (
     EXIT_BUG,
     EXIT_DONE,
     EXIT_EXPECTATION_MISSED,
     EXIT_INTERRUPTED,
-    EXIT_RUN_FAILED,
     AutomlPhysError,
     CallError,
-    LintError,
     Mistake,
     RecipeError,
 )
 
 if TYPE_CHECKING:
     from automl_phys.rundir import RunDir
-
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-    help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # how typer ends: 0, 2 for a wrong call, 130 for Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_DONE
     except AutomlPhysError as error:
-        return _tell(error)
+        return _tell(error, "--json" in given)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever arrives here is our bug, and is reported as one
         return _report_bug(error, given)
     return EXIT_DONE
@@ -75,22 +86,6 @@ def validate(recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", h
             typer.echo(f"{path}: a sound recipe for task '{good.task}'.")
     if mistakes:
         raise RecipeError(list(dict.fromkeys(mistakes)))  # two recipes may extend the same broken one
-
-
-RecipeFile = Annotated[str, typer.Argument(
-    metavar="RECIPE", help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest.")]
-PackedRun = Annotated[str, typer.Argument(
-    metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
-LimitGb = Annotated[float, typer.Option("--limit-gb", min=0.001, help="How much an archive may hold, unpacked.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
-                                                help="Override any key, e.g. search.trials=10; may be repeated.")]
-Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
-Trust = Annotated[bool, typer.Option(
-    "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
-TrustCluster = Annotated[bool, typer.Option(
-    "--trust-cluster", help="Use the scheduler, or have batch jobs run the lines, that the recipe names.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
 
 
 @app.command()
@@ -252,21 +247,31 @@ def export(
 
 
 @app.command()
-def report(run: RunFolder, quiet: Quiet = False) -> None:
-    """Render the report of a finished run again."""
-    from automl_phys import pipeline
+def report(
+    run: Annotated[Path, typer.Argument(
+        metavar="RUN|FOLDER", help="Folder of a run, e.g. runs/NAME/latest; or one with runs in it, e.g. runs.")],
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser, too.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Render the report of a finished run again; of a folder with runs in it, a page that lists them."""
+    from automl_phys import browsing, pipeline, run_index
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
     from automl_phys.rundir import RunDir
 
     folder = RunDir(run)
-    if not folder.evaluation.exists():
-        raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
-                                "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
-    wanted = language.load(folder.recipe).report
-    with Terminal(quiet) as show:
-        path = pipeline.render(folder, wanted.formats, wanted.figures, show)
+    if run_index.is_a_run(run):
+        if not folder.evaluation.exists():
+            raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
+                                    "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+        wanted = language.load(folder.recipe).report
+        with Terminal(quiet) as show:
+            path = pipeline.render(folder, wanted.formats, wanted.figures, show)
+    else:
+        path = pipeline.index(run)
     typer.echo(str(path))
+    if open_ and not browsing.open_page(path):
+        typer.echo(f"There is no browser here to open it with. Its address is {browsing.address(path)}")
 
 
 @app.command()
@@ -286,7 +291,7 @@ def compare(
     runs: Annotated[list[str], typer.Argument(
         metavar="RUN RUN...", help="Finished runs, folders or archives; the others are compared with the first.")],
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE.html", help="Write it as a page too.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Set runs side by side: recipes, metrics, how sure the differences are."""
     from automl_phys import archives, pipeline, rundir
@@ -313,7 +318,7 @@ def check(
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE.xml", help="Write JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option(
         "--markdown", metavar="FILE.md", help="Write a table for a merge request.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Json = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
     trust_environment: Trust = False, trust_cluster: TrustCluster = False, quiet: Quiet = False,
 ) -> None:
@@ -341,134 +346,13 @@ def check(
     raise SystemExit(checks.exit_code)
 
 
-@app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Tell whether runs will work here, what sees the GPUs, and what to install; exit code 1 if something is needed."""
-    from automl_phys import doctor as stage
-    from automl_phys import rundir
-    from automl_phys.console import Terminal
+def _tell(error: AutomlPhysError, as_json: bool) -> int:
+    """Tell a person what is wrong on stderr; a program that asked for JSON, on stdout too."""
+    from automl_phys import rundir, wording
 
-    with Terminal(quiet or as_json) as show:
-        show.stage("Looking")
-        found = stage.look()
-        if not as_json:
-            show.diagnosed(found)
     if as_json:
-        typer.echo(rundir.as_json(found), nl=False)
-    raise SystemExit(EXIT_DONE if found.works else EXIT_RUN_FAILED)
-
-
-@app.command()
-def schema() -> None:
-    """Print the recipe language as JSON Schema, for completion in editors."""
-    from automl_phys import schema as language
-
-    typer.echo(language.text(), nl=False)
-
-
-@app.command()
-def init(
-    task: Annotated[str, typer.Argument(help="What the recipe is for, e.g. classify.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write instead of printing.")] = None,
-) -> None:
-    """Write a commented recipe to start from."""
-    known = registry.names("tasks")
-    if task not in known:
-        raise CallError(Mistake("unknown-word", f"'{task}' is not a task.{registry.did_you_mean(task, known)}",
-                                f"Known: {', '.join(known)}."))
-    text = resources.files("automl_phys").joinpath("templates", f"{task}.yaml").read_text(encoding="utf-8")
-    if output is None:
-        typer.echo(text, nl=False)
-    elif output.exists():
-        raise CallError(Mistake("file-exists", f"{output} exists already.", "Choose another name, or remove it first."))
-    else:
-        from automl_phys import rundir
-
-        rundir.write_text(output, text)
-        typer.echo(f"Wrote {output}. Run it with: automl-phys run {output}")
-
-
-@app.command()
-def pack(
-    what: Annotated[Path, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or the folder of a run.")],
-    output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="The archive, by default NAME.amlphys.zip here.")] = None,
-    with_model: Annotated[bool, typer.Option("--with-model", help="Of a run: put in what predicts.")] = False,
-    with_data: Annotated[bool, typer.Option("--with-data", help="Put in the data, too.")] = False,
-    limit_gb: LimitGb = 2.0,
-    force: Annotated[bool, typer.Option("--force", help="Pack although 'lint' finds something.")] = False,
-) -> None:
-    """Put a recipe or a run into one archive, to be shared."""
-    from automl_phys import packing
-
-    made = packing.pack(what, output, with_model, with_data, limit_gb, force)
-    typer.echo(f"Packed {made.members} files into {made.path} ({made.bytes / 1e6:.3g} MB).\nsha256={made.sha256}")
-    for note in made.notes:
-        typer.echo(note)
-
-
-@app.command()
-def unpack(
-    archive: Annotated[str, typer.Argument(
-        metavar="FILE|ADDRESS", help="An archive, or https://...#sha256=HEX.")],
-    output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="The new folder, by default named like the archive.")] = None,
-    sha256: Annotated[str, typer.Option("--sha256", help="What the archive's SHA-256 must be.")] = "",
-    limit_gb: LimitGb = 2.0,
-) -> None:
-    """Check an archive and unpack it into a new folder, whole or not at all."""
-    from automl_phys import archives
-    from automl_phys.console import Terminal
-
-    file = archives.given(archive, sha256)
-    folder = output or Path(file.name[:-len(archives.SUFFIX)] if archives.is_one(file.name) else file.stem)
-    contents = archives.unpack(file, folder, limit_gb)
-    Terminal().table(archives.table(contents))
-    typer.echo(f"Unpacked into {folder}.")
-
-
-@app.command()
-def lint(
-    paths: Annotated[list[Path], typer.Argument(metavar="RECIPE|FOLDER...", help="What is to be shared.")],
-) -> None:
-    """Tell what should not be given away: secrets, absolute paths, names of home folders and people."""
-    from automl_phys import recipe_lint
-
-    if found := recipe_lint.look_at(paths):
-        raise LintError(found)
-    typer.echo("Nothing was found that should not be given away.")
-
-
-@app.command(name="list")
-def list_(
-    where: Annotated[str, typer.Argument(
-        metavar="[FOLDER|ARCHIVE]", help="Where the recipes are; by default 'recipes', or here.")] = "",
-    recipes: Annotated[bool, typer.Option("--recipes", help="List recipes.")] = False,
-    page: Annotated[Path | None, typer.Option("--page", help="Write an HTML page of them, too.")] = None,
-) -> None:
-    """List the recipes in a folder or an archive."""
-    from automl_phys import gallery, pages
-    from automl_phys.console import Terminal
-
-    if not recipes:
-        raise CallError(Mistake("missing-argument", "It is not said what to list.",
-                                "Write automl-phys list --recipes."))
-    if page is not None:
-        pages.check(page)
-    found = gallery.find(where or ("recipes" if Path("recipes").is_dir() else "."))
-    Terminal().table(gallery.table(found))
-    if page is not None:
-        gallery.write_page(found, page)
-        typer.echo(f"Wrote {page}.")
-
-
-def _tell(error: AutomlPhysError) -> int:
-    from automl_phys import wording
-
-    typer.echo(wording.render(error), err=True)
+        typer.echo(rundir.as_json(wording.as_data(error)), nl=False)
+    typer.echo(f"{wording.render(error)}\n{wording.learn_more(error)}", err=True)
     return error.exit_code
 
 

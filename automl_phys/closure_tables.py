@@ -37,7 +37,7 @@ def against_floors(metrics: Mapping[str, Estimate], floors: Mapping[str, Estimat
     """Every measure of the winner beside the same of real events, and whether the two are compatible."""
     rows = tuple(
         (measures.label(name), estimate(one), estimate(floors[name]), compared(name, one, floors[name]),
-         measures.find(name)[0].formula)
+         measures.find(name)[0].cited)
         for name, one in metrics.items() if not name.startswith(COLUMN) and name in floors)
     return Table("Closure", ("Measure", "Generated", "Floor", "Generated against floor", "What it is"), rows,
                  "Floor: the same measure with real training events in the place of generated ones; no generator can "

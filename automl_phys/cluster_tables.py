@@ -54,7 +54,7 @@ def clusters(assigned: Assignment, profiles: Profiles, stability: Floats, found_
 def parts(scores: Sequence[Score]) -> Table:
     """Every measure of the winner and of the baseline, and what it is."""
     two = [score for score in scores if score.role != "member"]
-    rows = tuple((measures.label(name), *(estimate(s.metrics[name]) for s in two), measures.find(name)[0].formula)
+    rows = tuple((measures.label(name), *(estimate(s.metrics[name]) for s in two), measures.find(name)[0].cited)
                  for name in two[0].metrics)
     return Table("Parts of the score", ("Measure", *(score.name for score in two), "What it is"), rows)
 

@@ -15,7 +15,7 @@ from automl_phys.comparison import Comparison
 
 def write(found: Comparison, target: Path) -> None:
     """Write the page, atomically. Raises RunError when the disk refuses."""
-    drawn = {figure.name: figures.svg(figure) for figure in found.figures}
+    drawn = {figure.name: figures.inset(figure) for figure in found.figures}
     first, *others = found.runs
     content = {
         "found": found, "first": first,

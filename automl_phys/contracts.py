@@ -256,8 +256,9 @@ class Problem(Protocol):
 
 
 class Task(Protocol):
-    """A module in ``tasks/``."""
+    """A module in ``tasks/``. ``TEXT`` says in a line what it is for."""
 
+    TEXT: str
     Options: type[BaseModel]
     DEFAULT_OBJECTIVE: str
     BASELINE: str
@@ -677,10 +678,18 @@ class Format(Protocol):
 
 
 class Check(Protocol):
-    """A module in ``checks/``. ``check`` gives the outcome and the text of its finding."""
+    """A module in ``checks/``. ``check`` gives the outcome and the text of its finding.
+
+    ``MEANS``, ``WHY`` and ``REMEDY`` are what ``automl-phys explain CODE`` says, in plain words, a sentence or two
+    each; ``SOURCES`` is where to read more, empty for a check that rests on no statistics.
+    """
 
     CODE: str
     TITLE: str
+    MEANS: str
+    WHY: str
+    REMEDY: str
+    SOURCES: str
 
     def check(self, seen: Seen) -> tuple[Outcome, str]: ...
 

@@ -153,14 +153,58 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Passing:
+    """Of one kind of events what passes each threshold of a :class:`Sweep`: sums of weights and of their squares,
+    and the same of all events of the kind."""
+
+    name: str
+    weights: tuple[float, ...]
+    variances: tuple[float, ...]
+    total: float
+    total_variance: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number at each threshold of a :class:`Sweep` with its 68 % interval: NaN where it is undefined or has none, an
+    infinite upper end where the value is a lower limit. ``note`` says how the interval was had."""
+
+    name: str
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a threshold on the winner's output does, at many of them, on the test set.
+
+    Events pass whose ``output`` is the threshold or more. ``thresholds`` rise. ``marks`` are the places among them, by
+    name, of thresholds that are spoken of elsewhere in the report; ``start`` is the place to show first.
+    """
+
+    output: str
+    thresholds: tuple[float, ...]
+    signal: Passing
+    background: Passing
+    measured: tuple[Measured, ...]
+    marks: Mapping[str, int]
+    start: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What the test set said. ``metrics`` are the winner's; ``scores`` hold winner, families and baseline."""
+    """What the test set said. ``metrics`` are the winner's; ``scores`` hold winner, families and baseline. ``sweep`` is
+    there where two kinds of events are told apart by a threshold."""
 
     verdict: str
     metrics: Mapping[str, Estimate]
     scores: tuple[Score, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
+    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True)

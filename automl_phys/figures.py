@@ -22,8 +22,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from automl_phys import legend, picture_drawing, rundir, scatter_drawing
+from automl_phys import frames, legend, picture_drawing, rundir, scatter_drawing
 from automl_phys.exhibits import Axis, Figure, Panel, Series
+from automl_phys.frames import Inset
 from automl_phys.readable import SUPERSCRIPTS, cell
 
 if TYPE_CHECKING:
@@ -121,12 +122,20 @@ def drawing(figure: Figure) -> Drawing:
 def svg(figure: Figure) -> str:
     """The figure as an ``<svg>`` element, scaling to its container, its ids beginning with the figure's name; an
     animation as an ``<img>`` that holds its own data."""
+    return inset(figure).element
+
+
+def inset(figure: Figure) -> Inset:
+    """The element that :func:`svg` gives and, of curves and matrices, where in it their axes are."""
     if figure.animation:
-        return (f"<p><strong>{escape(figure.title)}</strong></p>\n"
-                f'<img alt={quoteattr(figure.title)} src="data:image/gif;base64,{figure.animation}">')
+        return Inset(f"<p><strong>{escape(figure.title)}</strong></p>\n"
+                     f'<img alt={quoteattr(figure.title)} src="data:image/gif;base64,{figure.animation}">')
     text = StringIO()
     with _style(figure):
-        _drawn(figure).savefig(text, format="svg", metadata=METADATA["svg"])
+        drawing = _drawn(figure)
+        drawing.savefig(text, format="svg", metadata=METADATA["svg"])
+        axes = drawing.axes[:1 if figure.below is None else 2] if figure.kind in ("xy", "matrix") else []
+        found = tuple(frames.of(one) for one in axes)
     element = text.getvalue()[text.getvalue().index("<svg"):]
     element = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", element, flags=re.DOTALL)
     element = re.sub(r'(<svg\b[^>]*?) width="[^"]*" height="[^"]*"', r"\1", element, count=1)
@@ -135,7 +144,7 @@ def svg(figure: Figure) -> str:
     prefix = re.sub(r"[^A-Za-z0-9-]", "-", figure.name)
     element = re.sub(r'\bid="', f'id="{prefix}-', element)
     element = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}-", element)
-    return element.strip()
+    return Inset(element.strip(), found)
 
 
 @contextmanager
@@ -192,7 +201,7 @@ def _draw_panels(drawing: Drawing, figure: Figure, below: Panel) -> None:
     upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=PANEL_HEIGHTS)
     upper.set_title(figure.title)
     _draw_series(upper, replace(figure, x=replace(figure.x, label="")))
-    _draw_series(lower, replace(figure, y=below.y, series=below.series), _groups(figure.series))
+    _draw_series(lower, replace(figure, y=below.y, series=below.series), groups_of(figure.series))
     upper.tick_params(axis="x", which="both", labelbottom=False)
     lower.set_ylabel(below.y.label, loc="center")
     lower.yaxis.set_major_locator(MaxNLocator(4, prune="both"))  # the numbers at its ends would touch others
@@ -200,32 +209,54 @@ def _draw_panels(drawing: Drawing, figure: Figure, below: Panel) -> None:
     legend.place(upper, fixed_top=figure.y.high is not None)
 
 
-def _groups(series: Sequence[Series]) -> list[str]:
+def groups_of(series: Sequence[Series]) -> list[str]:
     """What has a colour of its own, in the order of the colours."""
     return list(dict.fromkeys(s.group or s.name for s in series if not s.muted))
 
 
-def _draw_series(axes: Axes, figure: Figure, above: Sequence[str] = ()) -> None:
-    """Series on axes; the groups ``above`` have the first colours, whether they have series here or not."""
+def colours(series: Sequence[Series], above: Sequence[str] = ()) -> list[str]:
+    """The colour of each series as ``#rrggbb``; the groups ``above`` have the first ones."""
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colour) for colour in _colours(series, above)]
+
+
+def _colours(series: Sequence[Series], above: Sequence[str]) -> list[Any]:
+    groups = list(dict.fromkeys([*above, *groups_of(series)]))
+    palette = _palette(groups)
+    return [MUTED if one.muted else palette[groups.index(one.group or one.name) % len(palette)] for one in series]
+
+
+def _palette(groups: Sequence[str]) -> Any:
     from matplotlib import color_sequences
 
+    return color_sequences["petroff6" if len(groups) <= 6 else "petroff10"]
+
+
+def lies(figure: Figure) -> bool:
+    """Whether the bars of a figure lie, so that their categories run along y."""
+    return any(s.style == "bars" for s in figure.series) and (
+        bool(figure.y.categories) or sum(map(len, figure.x.categories)) > LONG_LABELS)
+
+
+def _draw_series(axes: Axes, figure: Figure, above: Sequence[str] = ()) -> None:
+    """Series on axes; the groups ``above`` have the first colours, whether they have series here or not."""
     bars = [s for s in figure.series if s.style == "bars"]
-    lying = bool(bars) and (bool(figure.y.categories) or sum(map(len, figure.x.categories)) > LONG_LABELS)
+    lying = lies(figure)
     x, y = (figure.y, figure.x) if lying and not figure.y.categories else (figure.x, figure.y)
     if x.scale == "log":
         axes.set_xscale("log", nonpositive="clip")
     if y.scale == "log":
         axes.set_yscale("log", nonpositive="clip")
-    groups = list(dict.fromkeys([*above, *_groups(figure.series)]))
-    palette = color_sequences["petroff6" if len(groups) <= 6 else "petroff10"]
+    groups = list(dict.fromkeys([*above, *groups_of(figure.series)]))
+    palette = _palette(groups)
     drawn_in: dict[str, int] = {}
-    for series in figure.series:
+    for series, color in zip(figure.series, _colours(figure.series, above), strict=True):
         if series.muted:
-            axes.plot(*_finite(series.x, series.y), ls="--", lw=1.2, color=MUTED, label=_named(series), zorder=1)
+            axes.plot(*_finite(series.x, series.y), ls="--", lw=1.2, color=color, label=_named(series), zorder=1)
             continue
         group = series.group or series.name
         index = groups.index(group)
-        color = palette[index % len(palette)]
         if series.style == "bars":
             _draw_bars(axes, series, color, bars.index(series), len(bars), lying)
         elif series.style in ("steps", "filled"):

@@ -57,7 +57,9 @@ def table(found: tuple[Listed, ...]) -> Table:
 
 def write_page(found: tuple[Listed, ...], target: Path) -> None:
     """Write one HTML page that needs nothing else. Raises RunError when the disk refuses."""
-    rundir.write_text(target, pages.render("gallery.html.j2", {"title": "Recipes", "recipes": found}, {}))
+    contents = [(f"recipe-{number}", one.name) for number, one in enumerate(found, start=1)]
+    rundir.write_text(target, pages.render(
+        "gallery.html.j2", {"title": "Recipes", "recipes": found, "contents": contents}, {}))
 
 
 def _recipes(folder: Path) -> Iterator[Listed]:

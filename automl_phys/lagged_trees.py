@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from automl_phys import binned, series_transform, window_space, window_units
-from automl_phys.contracts import Facts, Range
+from automl_phys import binned, lagged_space, series_transform, window_units
 from automl_phys.series_problem import LEVELS, Floats, Windows
 from automl_phys.series_transform import Transform
 from automl_phys.trials import Job, Watch
@@ -34,26 +33,19 @@ Matrix = NDArray[np.float32]
 MAX_TREES = 1500
 PATIENCE = 40
 WATCH_EVERY = 25
-MOST_ROWS = 80_000
-"""Windows times steps that are fitted on: neighbours are nearly the same."""
 MOST_JUDGED = 40_000
 """Rows that steps are judged on."""
 CHUNK_ROWS = 1 << 16
-SHORTEST = 200
-"""Steps to fit on, of all series together; of fewer, models of single series make more."""
 DENSE_LAGS = 8
 SPAN = 1.35
 """From one lag to the next, where they are far back."""
-LONGEST = 400
 OUTER = (0.1, 0.9)
 """Quantiles that are learnt, beside the middle."""
-OBJECTIVES = {"absolute": "regression_l1", "squared": "regression", "huber": "huber"}
-"""LightGBM's names of what the middle minimises."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What of a window becomes columns. ``off`` is the level that is taken off: one of ``window_units.LEVELS_OFF``, or
+    """What of a window becomes columns. ``off`` is the level that is taken off: one of ``window_space.LEVELS_OFF``, or
     ``season``, what was a season before."""
 
     length: int
@@ -203,7 +195,8 @@ def fit(problem: SeriesProblem, params: Params, job: Job, watch: Watch) -> Lagge
     rng = np.random.default_rng(job.seed % 2**32)
     fitted_on, judged = (
         _Rows(windows, form, known, most, rng) for windows, most in
-        ((train.every(10**9 if len(panel.start) == 1 else MOST_ROWS), MOST_ROWS), (valid, MOST_JUDGED)))
+        ((train.every(10**9 if len(panel.start) == 1 else lagged_space.MOST_ROWS), lagged_space.MOST_ROWS),
+         (valid, MOST_JUDGED)))
     settings = {**{name: value for name, value in values.items() if name not in OWN}, **binned.ALWAYS,
                 "bagging_freq": 1, "seed": job.seed % 2**31, "deterministic": True, "force_col_wise": True,
                 "num_threads": job.threads}
@@ -213,7 +206,7 @@ def fit(problem: SeriesProblem, params: Params, job: Job, watch: Watch) -> Lagge
     history: tuple[Mapping[str, float], ...] = ()
     for j in range(form.targets):
         sets = _datasets(fitted_on, judged, j)
-        middle = {**settings, "objective": OBJECTIVES[values["loss"]], "metric": "l1"}
+        middle = {**settings, "objective": lagged_space.OBJECTIVES[values["loss"]], "metric": "l1"}
         booster, count, told = _boost(middle, sets, job, follow)
         history = history or told
         outer = [lightgbm.train({**settings, "objective": "quantile", "alpha": level}, sets[0], count)
@@ -319,65 +312,3 @@ def _boost(
     history = tuple({"step": i + 1.0, "train_loss": float("nan"), "valid_loss": losses[i]}
                     for i in range(WATCH_EVERY - 1, len(losses), WATCH_EVERY))
     return booster, count, history
-
-
-# ---------------------------------------------------------------- what is searched
-
-def skip(facts: Facts) -> str | None:
-    steps = facts.sizes.get("steps", SHORTEST)
-    return f"has {steps} steps to learn from, {SHORTEST} are needed" if steps < SHORTEST else None
-
-
-def memory_mb(facts: Facts) -> int:
-    """The interpreter with LightGBM, a matrix of rows and its bins, and that of all that is judged."""
-    outputs = facts.sizes.get("outputs", 1)
-    columns = 60 + 8 * facts.sizes.get("targets", 1) + facts.sizes.get("known", 0) + facts.sizes.get("past", 0)
-    judged = min(facts.rows.get("valid", 0) * outputs, 90_000)
-    return 500 + round((MOST_ROWS * columns * 9 + judged * columns * 4) / 1e6)
-
-
-def cost(facts: Facts) -> float:
-    """Seconds of a trial on one core, roughly."""
-    rows = min(facts.sizes.get("steps", 1000) * facts.sizes.get("horizon", 1), MOST_ROWS)
-    return 2 + 1.5e-4 * rows * facts.sizes.get("targets", 1)
-
-
-def _lengths(facts: Facts) -> tuple[int, ...]:
-    horizon, season = facts.sizes.get("horizon", 1), facts.sizes.get("season", 1)
-    asked = {horizon, 2 * horizon, 24, *([season + 2, 2 * season + 2] if season > 1 else [])}
-    most = max(4, min(LONGEST, facts.sizes.get("longest", 1000) // 2))
-    return tuple(sorted({min(max(8, length), most) for length in asked}))
-
-
-def _levels(facts: Facts) -> tuple[str, ...]:
-    season = facts.sizes.get("season", 1)
-    return (*window_units.LEVELS_OFF, *(["season"] if 1 < season <= facts.sizes.get("longest", 1000) // 6 else []))
-
-
-def space(facts: Facts) -> dict[str, Range]:
-    calendar = {"calendar": Range(choices=(True, False), text="whether the calendar and the season are columns")}
-    return {
-        "length": Range(choices=_lengths(facts), text="steps of the past that become columns"),
-        "level": Range(choices=_levels(facts), text="taken off a window's values: its last, its mean, the whole "
-                                                    "series' mean, or what was a season before"),
-        **window_space.transforms(facts),
-        "loss": Range(choices=tuple(OBJECTIVES), text="what the middle minimises"),
-        **(calendar if facts.sizes.get("phases", 0) else {}),
-        "learning_rate": Range(low=0.02, high=0.15, log=True, text="shrinkage of each tree"),
-        "num_leaves": Range(low=4, high=63, log=True, integer=True, text="leaves of a tree"),
-        "min_child_samples": Range(low=20, high=1000, log=True, integer=True, text="fewest rows in a leaf"),
-        "feature_fraction": Range(low=0.1, high=1.0, text="share of the columns tried for a tree"),
-        "bagging_fraction": Range(low=0.3, high=1.0, text="share of the rows seen by a tree"),
-        "lambda_l2": Range(low=1e-2, high=100.0, log=True, text="L2 penalty on leaf values"),
-    }
-
-
-def defaults(facts: Facts) -> tuple[Params, ...]:
-    horizon, season = facts.sizes.get("horizon", 1), facts.sizes.get("season", 1)
-    wanted = max(24, 2 * horizon, *([2 * season + 2] if season > 1 else []))
-    first: Params = {
-        "length": min(_lengths(facts), key=lambda length: abs(length - wanted)), "level": "last", "loss": "absolute",
-        **window_space.usual_transform(facts),
-        **({"calendar": True} if facts.sizes.get("phases", 0) else {}), "learning_rate": 0.05, "num_leaves": 15,
-        "min_child_samples": 100, "feature_fraction": 0.4, "bagging_fraction": 0.5, "lambda_l2": 10.0}
-    return first, {**first, "level": "season" if "season" in _levels(facts) else "series"}

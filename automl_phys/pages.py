@@ -1,20 +1,22 @@
 """Pages out of templates: HTML that needs nothing else, and Markdown. What a template names is text, never markup.
 
-Takes the name of a template of ``templates/``, what it names, and drawings as SVG elements; gives the page's text. What
-stands on a page is the work of :mod:`automl_phys.report` and :mod:`automl_phys.comparison_page`.
+Takes the name of a template of ``templates/``, what it names, and drawings as elements; gives the page's text. What
+stands on a page is the work of :mod:`automl_phys.report` and :mod:`automl_phys.comparison_page`, what its scripts read
+that of :mod:`automl_phys.scatter_page` and :mod:`automl_phys.curve_page`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import __version__, readable, scatter_page
+from automl_phys import __version__, curve_page, readable, scatter_page, table_order
 from automl_phys.errors import CallError, Mistake
-from automl_phys.exhibits import Table
+from automl_phys.exhibits import Figure, Table
+from automl_phys.frames import Inset
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -52,19 +54,31 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def render(name: str, content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
-    """The page of the template ``name``, such as ``report.html.j2``; ``drawn`` holds the SVG elements of the figures
-    by name."""
+def render(name: str, content: Mapping[str, Any], drawn: Mapping[str, Inset]) -> str:
+    """The page of the template ``name``, such as ``report.html.j2``; ``drawn`` holds the figures' elements by name."""
     from markupsafe import Markup
 
     environment = _environment(PurePath(name.removesuffix(".j2")).suffix)
-    # What matplotlib drew and points as JSON have their text escaped, style and script are this package's: markup.
-    environment.filters["svg"] = lambda figure: Markup(drawn[figure.name])  # noqa: S704
-    environment.filters["embedded"] = lambda figure: Markup(scatter_page.embedded(figure))  # noqa: S704
-    style, scatter = (Markup(template(file)) for file in ("style.css", "scatter.js"))  # noqa: S704
+    # What matplotlib drew and data as JSON have their text escaped, style and scripts are this package's: markup.
+    environment.filters["svg"] = lambda figure: Markup(drawn[figure.name].element)  # noqa: S704
+    environment.filters["embedded"] = lambda figure: Markup(_data(figure, drawn[figure.name]))  # noqa: S704
+    environment.filters["scripts"] = lambda figures: _scripts(figures, drawn)
+    environment.globals["packaged"] = lambda file: Markup(template(file))  # noqa: S704
     text = environment.get_template(name).render(
-        content, style=style, scatter=scatter, generator=Markup(GENERATOR), version=__version__)  # noqa: S704
+        content, generator=Markup(GENERATOR), version=__version__)  # noqa: S704
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _data(figure: Figure, drawn: Inset) -> str:
+    """What the page's scripts are to know of a figure, as JSON; empty where they have nothing to do."""
+    return scatter_page.embedded(figure) if figure.kind == "scatter" else curve_page.embedded(figure, drawn.frames)
+
+
+def _scripts(figures: Iterable[Figure], drawn: Mapping[str, Inset]) -> list[str]:
+    """The files of the scripts that these figures need."""
+    kinds = {"scatter.js" if figure.kind == "scatter" else "curves.js" for figure in figures
+             if figure.kind == "scatter" or curve_page.readable(figure, drawn[figure.name].frames)}
+    return sorted(kinds)
 
 
 def _environment(suffix: str) -> Environment:
@@ -77,7 +91,7 @@ def _environment(suffix: str) -> Environment:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(
         cell=readable.cell, parts=readable.parts, whole=whole, estimate=readable.estimate, metric=readable.metric,
-        anchor=anchor,
+        anchor=anchor, order=table_order.of,
         fenced=lambda text, language: Markup(fenced(text, language)))  # noqa: S704 - a code block shows text as it is
     environment.tests.update(numeric=is_numeric, long=lambda value: isinstance(value, str) and len(value) > LONG_CELL,
                              estimated=lambda value: isinstance(value, str) and bool(ERROR.search(value)))

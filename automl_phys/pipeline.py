@@ -29,6 +29,7 @@ from automl_phys.trials import Job, Progress, Result, Slot, kind_of, kinds_by_de
 
 if TYPE_CHECKING:
     from automl_phys.comparison import Comparison
+    from automl_phys.earlier import Earlier
     from automl_phys.exporting import Written
     from automl_phys.play import Wanted
 
@@ -63,19 +64,7 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     A new run gets ``out/<name>/<date-time>-<hash>/``, made only once recipe and data are found sound. With ``cache`` it
     takes its prepared problem from an earlier run in ``out`` with the same inputs, if there is one.
     """
-    from automl_phys import (
-        diagnose,
-        earlier,
-        evaluate,
-        locks,
-        prepare,
-        refit,
-        search,
-        study_record,
-        verify,
-        warm_start,
-        worker,
-    )
+    from automl_phys import earlier, run_index, run_state, study_record
 
     began = time.monotonic()
     show.stage("Plan")
@@ -87,6 +76,29 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
         planned = make_plan(wanted, facts)
         study_record.check(planned)
         run_dir = _new_run(wanted, planned, out)
+    try:
+        with run_state.recorded(run_dir):
+            _stages(wanted, run_dir, known, began, show)
+    finally:
+        run_index.refresh(out)
+    return run_dir
+
+
+def _stages(wanted: Recipe, run_dir: RunDir, known: Earlier | None, began: float, show: Show) -> None:
+    """All stages of a run that is planned; it began at that point of ``time.monotonic()``."""
+    from automl_phys import (
+        diagnose,
+        evaluate,
+        locks,
+        prepare,
+        refit,
+        search,
+        study_record,
+        verify,
+        warm_start,
+        worker,
+    )
+
     decided = rundir.read_json(run_dir.plan, Plan)
     show.begin(decided, run_dir.path)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework, decided.precision))
@@ -103,7 +115,6 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
     locks.write(warm_start.pinned(wanted, decided), run_dir)
     study_record.mend(decided, run_dir, show)
     render(run_dir, wanted.report.formats, wanted.report.figures, show)
-    return run_dir
 
 
 def predict(run_dir: RunDir, source: Path, target: Path, show: Show) -> str:
@@ -181,6 +192,14 @@ def render(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str
     path = report.run(run_dir, formats, figure_formats, show)
     rundir.write_manifest(run_dir)
     return path
+
+
+def index(folder: Path) -> Path:
+    """Write a page of the runs in a folder; gives its path. Raises CallError where there are none, RunError when the
+    disk refuses."""
+    from automl_phys import run_index
+
+    return run_index.write(folder)
 
 
 def _new_run(wanted: Recipe, decided: Plan, out: Path) -> RunDir:

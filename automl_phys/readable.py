@@ -147,11 +147,12 @@ def settings(params: Params) -> str:
     return ", ".join(f"{printable(name)} {setting(value)}" for name, value in params.items())
 
 
-def values_of(allowed: Range) -> str:
-    """What a parameter may be: ``0.0001 to 0.01``, ``relu | gelu``, or the one value it is pinned to."""
+def values_of(allowed: Range, most: int = MAX_CHARACTERS) -> str:
+    """What a parameter may be: ``0.0001 to 0.01``, ``relu | gelu``, or the one value it is pinned to. Lists of choices
+    that are longer than ``most`` characters are cut."""
     if allowed.choices:
         text = " | ".join(setting(choice) for choice in allowed.choices)
-        return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
+        return text if len(text) <= most else text[: most - 1] + "…"
     if _is_pinned(allowed):
         return setting(allowed.high if allowed.low is None else allowed.low)
     return f"{setting(_bound(allowed, allowed.low))} to {setting(_bound(allowed, allowed.high))}"

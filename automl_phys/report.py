@@ -18,9 +18,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from automl_phys import figures, machine, objectives, pages, readable, rundir
+from automl_phys import figures, machine, objectives, pages, readable, rundir, sweep_page
 from automl_phys.contracts import Plan, Show
-from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Table
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Outcome, Sweep, Table
+from automl_phys.frames import Inset
 from automl_phys.rundir import RunDir
 from automl_phys.search_figures import read_trials
 from automl_phys.trials import Ensemble, Result, Trial, kind_of
@@ -29,12 +30,21 @@ SUFFIXES = {"html": "html", "markdown": "md"}
 CARDS = 6
 """Key numbers on top of the page; all metrics stand in a table below."""
 
+MOST_ROWS = 12
+"""Of the table of metrics; a longer one is folded up, so that figures are not far below."""
+
+FEWEST_ALIKE = 4
+"""Metrics, before a note that they share is said only once."""
+
 SEARCH_SECTION = "Search"
 """Figures of this section stand with the table of trials."""
 
 MOST_PROCESSES = 4
 FIGURES_PER_PROCESS = 8
 """Fewer are drawn sooner than another process has imported matplotlib."""
+
+WORTH_READING: tuple[Outcome, ...] = ("issue", "tip")
+"""Outcomes of checks that are shown in full."""
 
 OUTCOMES = ("issue", "tip", "passed", "not applicable")
 
@@ -50,11 +60,11 @@ def run(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], 
     files = tuple(dict.fromkeys([*figure_formats, *(["png"] if "markdown" in formats else [])]))
     content["figure_formats"] = files
     shown: tuple[Figure, ...] = content["evaluation"].figures
-    drawn: dict[str, str] = {}
+    drawn: dict[str, Inset] = {}
     draw = partial(_draw, run_dir.figures, files, "html" in formats)
     with _several_processes(len(shown)) as each:
-        for number, (figure, svg) in enumerate(zip(shown, each(draw, shown), strict=True), start=1):
-            drawn[figure.name] = svg
+        for number, (figure, inset) in enumerate(zip(shown, each(draw, shown), strict=True), start=1):
+            drawn[figure.name] = inset
             show.advance(number, len(shown), "figures")
     paths = [run_dir.report(SUFFIXES[name]) for name in formats]
     for path in paths:
@@ -63,14 +73,14 @@ def run(run_dir: RunDir, formats: Sequence[str], figure_formats: Sequence[str], 
     return paths[0] if paths else run_dir.figures
 
 
-def _draw(folder: Path, files: Sequence[str], inline: bool, figure: Figure) -> str:
-    """Write a figure's files; give it as SVG when it is to stand ``inline`` in a page."""
+def _draw(folder: Path, files: Sequence[str], inline: bool, figure: Figure) -> Inset:
+    """Write a figure's files; give its element when it is to stand ``inline`` in a page."""
     figures.draw(figure, folder, files)
-    return figures.svg(figure) if inline else ""
+    return figures.inset(figure) if inline else Inset("")
 
 
 @contextmanager
-def _several_processes(count: int) -> Iterator[Callable[..., Iterable[str]]]:
+def _several_processes(count: int) -> Iterator[Callable[..., Iterable[Inset]]]:
     """A ``map`` over as many processes as pay for ``count`` drawings; matplotlib draws one at a time in each."""
     processes = min(machine.cores(), MOST_PROCESSES, count // FIGURES_PER_PROCESS)
     if processes < 2:
@@ -92,11 +102,14 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
     for figure in evaluation.figures:
         by_section.setdefault(figure.section, []).append(figure)
     search_figures = by_section.pop(SEARCH_SECTION, [])
+    leaderboard, metrics, *numbers = _results(plan, evaluation)
+    outcomes = Counter(finding.outcome for finding in findings)
     return {
         "plan": plan, "evaluation": evaluation, "trials": trials, "findings": findings,
         "headline": _headline(plan, evaluation),
-        "results": _results(plan, evaluation),
-        "quiet": [f for f in findings if f.outcome not in ("issue", "tip")],
+        "counted": [(outcome, outcomes[outcome]) for outcome in WORTH_READING if outcomes[outcome]],
+        "leaderboard": leaderboard, "metrics": metrics, "most_rows": MOST_ROWS, "numbers": numbers,
+        "quiet": [f for f in findings if f.outcome not in WORTH_READING],
         "figures": by_section, "search_figures": search_figures,
         "ensemble": _ensemble(rundir.read_json(run_dir.ensemble, Ensemble)),
         "trial_table": _trial_table(trials, plan),
@@ -105,10 +118,20 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
         "planned": tuple(_planned(plan)), "space": _space(plan),
         "recipe": run_dir.recipe.read_text(encoding="utf-8"),
         "provenance": tuple(_provenance(rundir.read_json(run_dir.environment, dict[str, Any]))),
-        "contents": [("results", "Results"), ("checks", "Checks"), *((pages.anchor(s), s) for s in by_section),
-                     ("numbers", "Numbers"), ("search", "Search"), ("plan", "Plan"), ("recipe", "Recipe"),
-                     ("provenance", "Provenance")],
-    }
+        "contents": [("metrics", "Metrics"), *([("threshold", "Threshold")] if evaluation.sweep else []),
+                     *((pages.anchor(s), s) for s in by_section), ("checks", "Checks"), ("leaderboard", "Leaderboard"),
+                     *([("numbers", "Numbers")] if numbers else []), ("search", "Search"), ("plan", "Plan"),
+                     ("recipe", "Recipe"), ("provenance", "Provenance")],
+    } | _thresholds(evaluation.sweep)
+
+
+def _thresholds(sweep: Sweep | None) -> dict[str, Any]:
+    """What stands in the section of thresholds."""
+    from markupsafe import Markup
+
+    if sweep is None:
+        return {}
+    return {"named_thresholds": sweep_page.table(sweep), "thresholds": Markup(sweep_page.embedded(sweep))}  # noqa: S704 - JSON without "<"
 
 
 def _headline(plan: Plan, evaluation: Evaluation) -> list[tuple[str, Estimate]]:
@@ -124,11 +147,20 @@ def _results(plan: Plan, evaluation: Evaluation) -> tuple[Table, ...]:
         tuple((score.name, score.role, _estimate(score.metrics.get(plan.objective)),
                _estimate(score.better_than_baseline), readable.duration(score.seconds)) for score in evaluation.scores),
         "On the test set. The gain is paired on the same test events; positive is better.")
-    metrics = Table(
-        "Metrics on the test set" if "test" in plan.facts.rows else "Metrics", ("metric", "value", "note"),
-        tuple((readable.metric(name), readable.estimate(one), one.note) for name, one in evaluation.metrics.items()),
-        "Intervals cover 68 %.")
-    return tuple({table.title: table for table in (leaderboard, metrics, *evaluation.tables)}.values())
+    title = "Metrics on the test set" if "test" in plan.facts.rows else "Metrics"
+    return tuple({table.title: table for table in (
+        leaderboard, _metrics(title, evaluation.metrics), *evaluation.tables)}.values())
+
+
+def _metrics(title: str, measured: Mapping[str, Estimate]) -> Table:
+    """A row for each metric; a note that most of them have is said once, below."""
+    usual, count = Counter(one.note for one in measured.values()).most_common(1)[0] if measured else ("", 0)
+    if 2 * count <= len(measured) or len(measured) < FEWEST_ALIKE:
+        usual = ""
+    rows = tuple((readable.metric(name), readable.estimate(one), "" if one.note == usual else one.note)
+                 for name, one in measured.items())
+    return Table(title, ("metric", "value", "note"), rows,
+                 "Intervals cover 68 %" + (f"; where there is no note: {usual}." if usual else "."))
 
 
 def _estimate(found: Estimate | None) -> str:

@@ -160,6 +160,11 @@ class RunDir:
         return self.path / "manifest.json"
 
     @property
+    def stopped(self) -> Path:
+        """What ended the run before it was finished; not there of one that is, or that was killed."""
+        return self.path / "stopped.json"
+
+    @property
     def log(self) -> Path:
         return self.path / "run.log"
 

@@ -6,13 +6,12 @@ codes in base64, 2.7 bytes for each: finer than the pixels of a screen, a fifth 
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl_phys import scatter
+from automl_phys import page_data, scatter
 from automl_phys.exhibits import Axis, Colouring, Figure, Points
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def embedded(figure: Figure) -> str:
         "colourings": [_colouring(shown, one) for one in shown.colourings],
         "hover": shown.hover,
     }
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return page_data.script(data)
 
 
 def _axis(axis: Axis, values: Numbers) -> dict[str, Any]:

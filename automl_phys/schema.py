@@ -12,9 +12,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from automl_phys import registry
+from automl_phys import catalogue, readable, registry
+from automl_phys.catalogue import ListedFamily
+from automl_phys.contracts import Range
 from automl_phys.sections import common_sections
 
+HYPERPARAMETER = "Hyperparameter"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -34,6 +37,10 @@ def schema() -> dict[str, Any]:
     whole = take(common)
     whole["properties"]["task"]["enum"] = list(tasks)
     word = "|".join(registry.names("families"))
+    value = definitions["Model"]["properties"][registry.names("families")[0]]["additionalProperties"]
+    definitions["Model"]["properties"].update(
+        {family.name: _hyperparameters(family) for family in catalogue.families()})
+    definitions[HYPERPARAMETER] = {"description": "A value pins it; choices or a range say what is searched.", **value}
     definitions["Model"]["properties"]["families"]["items"] = {
         "anyOf": [{"enum": list(registry.names("families"))}, {"pattern": f"^({word})(\\+({word}))+$"}]}
     branches = []
@@ -48,6 +55,23 @@ def schema() -> dict[str, Any]:
 def text() -> str:
     """The schema as it is kept in ``schema.json``."""
     return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _hyperparameters(family: ListedFamily) -> dict[str, Any]:
+    """The section of a family. What data of an unusual kind add to its space may stand there too."""
+    spaces = {name: allowed for space in reversed(family.spaces) for name, allowed in space.parameters.items()}
+    return {"type": "object", "description": f"For {', '.join(family.tasks)}: {family.text}.",
+            "properties": {name: _hyperparameter(allowed) for name, allowed in spaces.items()},
+            "additionalProperties": {"$ref": f"#/$defs/{HYPERPARAMETER}"}}
+
+
+def _hyperparameter(allowed: Range) -> dict[str, Any]:
+    values, scale = readable.values_of(allowed), readable.scale_of(allowed)
+    said = [allowed.text, f"{values} unless it is set" if scale == "pinned" else f"searched: {values}, {scale}",
+            f"only if {readable.condition(allowed.when)}" if allowed.when else ""]
+    plain = [choice for choice in allowed.choices if not isinstance(choice, (list, tuple))]
+    return {"$ref": f"#/$defs/{HYPERPARAMETER}", "description": "; ".join(filter(None, said)),
+            **({"examples": plain} if plain else {})}
 
 
 def _tidy(node: Any) -> Any:

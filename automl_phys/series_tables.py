@@ -33,7 +33,7 @@ def ranked(scores: Sequence[Score], objective: str) -> Table:
     """The leaderboard of forecasts."""
     beside = [name for name in BESIDE if name != objective]
     note = "Gains are positive when better, paired on the same windows. Errors: 68 %, jackknife over windows. " + \
-        " ".join(f"{measures.label(name)}: {measures.find(name)[0].formula}." for name in ("mase", "smape"))
+        " ".join(f"{measures.label(name)}: {measures.find(name)[0].cited}." for name in ("mase", "smape"))
     return leaderboard.table(scores, objective, beside, "Model", " (test)", note)
 
 

@@ -136,8 +136,11 @@ def checks(findings: Sequence[Finding]) -> RenderableType:
         lines.append(Padding(Text(printable(finding.text)), (0, 0, 0, 4)))
     counted = [(word, sum(f.outcome == word for f in findings)) for word in ("passed", "not applicable")]
     quiet = ", ".join(f"{count(number, 'check')} {word}" for word, number in counted if number)
+    found = len(lines) > 1
     if quiet:
-        lines.append(Text(f"{quiet}.", "green" if len(lines) == 1 else "dim"))
+        lines.append(Text(f"{quiet}.", "dim" if found else "green"))
+    if found:
+        lines.append(Text("More on one of them: automl-phys explain CODE", "dim"))
     return Group(*lines)
 
 

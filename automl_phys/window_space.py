@@ -18,6 +18,8 @@ MOST_TARGETS = 20_000_000
 """Numbers of what came in these windows."""
 UPDATES = 1500
 """About how many steps of the optimiser a network needs."""
+LEVELS_OFF = ("last", "mean", "series")
+"""What may be taken off: the last value of a window's past, its mean, or the mean of the whole series."""
 PATCHES = (1, 2, 4, 6, 12, 24)
 STATE = 24
 """Steps that tell the state of a system."""

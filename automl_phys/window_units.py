@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from automl_phys.series_problem import Floats, Windows
 
-LEVELS_OFF = ("last", "mean", "series")
-"""What may be taken off: the last value of a window's past, its mean, or the mean of the whole series."""
 FLOOR = 0.1
 """Of the unit of MASE: a window that happens to be calm is not blown up beyond that."""
 TINY = 1e-9
@@ -102,8 +100,8 @@ class Units:
 
 
 def units(windows: Windows, length: int, off: str, series: Known) -> Units:
-    """The units of windows by their last ``length`` values; ``off`` is one of ``LEVELS_OFF``. The last value is taken
-    off a series that is not steady, if its mean is asked for."""
+    """The units of windows by their last ``length`` values; ``off`` is one of ``window_space.LEVELS_OFF``. The last
+    value is taken off a series that is not steady, if its mean is asked for."""
     centre, width, steady = series.of(windows)
     level, scale = centre.copy(), width.copy()
     if off != "series" or not steady.all():

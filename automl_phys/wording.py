@@ -149,6 +149,24 @@ def render(error: AutomlPhysError, width: int = WIDTH) -> str:
     return "\n".join(line for block in blocks for line in block)
 
 
+def learn_more(error: AutomlPhysError, width: int = WIDTH) -> str:
+    """One line for the end of a message: the command that explains its codes, as many of them as there is room for."""
+    line = "More on this: automl-phys explain"
+    for code in dict.fromkeys(mistake.code for mistake in sorted(error.mistakes, key=_order)):
+        if len(line) + 1 + len(code) > width:
+            break
+        line = f"{line} {code}"
+    return line
+
+
+def as_data(error: AutomlPhysError) -> dict[str, Any]:
+    """An error for a program: the exit code and every mistake, in the order of places."""
+    return {"exit": error.exit_code, "mistakes": [
+        {"code": one.code, "place": one.place and {"file": one.place.file, "line": one.place.line,
+                                                   "column": one.place.column},
+         "text": one.text, "remedy": one.remedy} for one in sorted(error.mistakes, key=_order)]}
+
+
 def _order(mistake: Mistake) -> tuple[str, int, int]:
     place = mistake.place or Place("")
     return place.file, place.line, place.column

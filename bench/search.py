@@ -10,7 +10,10 @@ ratio take turns, so that a drift of the machine hits both, and the best of each
 ``workers`` runs the same search of small networks by ``automl-phys run`` with one worker and with two, one thread each,
 every run with an empty cache of compiled networks. Trials per minute are those from the moment at which the first trial
 begins until the last one has ended; the start-up before and the whole command are told beside. Parameters and values of
-the trials must be the same to the last bit. ``mixed`` does so with linear models, trees and networks.
+the trials must be the same to the last bit. Two searches with one worker each, at the same time and unaware of each
+other, show what two workers could reach at most on the machine as it is: where its cores share caches, memory or power
+with each other or with other guests, that is less than twice as much. ``mixed`` does so with linear models, trees and
+networks.
 
 ``overhead`` is a search of many quick trials (linear models and trees, 569 rows): seconds of all workers that no fit
 took, for each trial.
@@ -30,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,19 +132,26 @@ def main() -> None:
 
 
 def share_the_work(scratch: Path, model: str, count: int, turns: int) -> None:
-    found: dict[int, list[Searched]] = {1: [], 2: []}
+    searches = {name: RECIPE.format(data=JETS, model=model, trials=count, workers=workers)
+                for name, workers in (("one worker", 1), ("two workers", 2))}
+    found: dict[str, list[Searched]] = {name: [] for name in searches}
+    apart: list[float] = []
     for turn in range(turns):
-        for workers, runs in found.items():
-            one = ran(scratch / f"{turn}-{workers}",
-                      RECIPE.format(data=JETS, model=model, trials=count, workers=workers))
-            runs.append(one)
-            print(f"turn {turn}, {workers} worker{'s' * (workers > 1)}: {one.a_minute:6.1f} trials a minute; start-up "
-                  f"{one.start_up_s:.1f} s, search {one.search_s:.1f} s, command {one.command_s:.1f} s", flush=True)
-    one_s, two_s = (min(run.search_s for run in found[workers]) for workers in (1, 2))
-    whole_one, whole_two = (min(run.command_s for run in found[workers]) for workers in (1, 2))
-    same = len({json.dumps(run.trials) for runs in found.values() for run in runs}) == 1
-    print(f"trials a minute, two workers over one: {one_s / two_s:.2f}; whole commands {whole_one / whole_two:.2f}; "
-          f"trials and values the same: {same}")
+        for name, text in searches.items():
+            one = ran(scratch / f"{turn} {name}", text)
+            found[name].append(one)
+            print(f"turn {turn}, {name}: {one.a_minute:6.1f} trials a minute; start-up {one.start_up_s:.1f} s, search "
+                  f"{one.search_s:.1f} s, command {one.command_s:.1f} s", flush=True)
+        with ThreadPoolExecutor(2) as pool:
+            both = list(pool.map(ran, (scratch / f"{turn} apart {k}" for k in (1, 2)), [searches["one worker"]] * 2))
+        apart.append(sum(one.a_minute for one in both))
+        print(f"turn {turn}, two searches apart: {apart[-1]:6.1f} trials a minute together", flush=True)
+    alone, together = (max(one.a_minute for one in found[name]) for name in searches)
+    whole_one, whole_two = (min(one.command_s for one in found[name]) for name in searches)
+    same = len({json.dumps(one.trials) for runs in found.values() for one in runs}) == 1
+    print(f"trials a minute, two workers over one: {together / alone:.2f}, over two searches apart: "
+          f"{together / max(apart):.2f} (these over one: {max(apart) / alone:.2f}); whole commands "
+          f"{whole_one / whole_two:.2f}; trials and values the same: {same}")
 
 
 def cost_of_a_trial(scratch: Path, count: int, turns: int) -> None:

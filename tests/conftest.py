@@ -5,13 +5,19 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("untimed")
+
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
+
+from automl_phys import worker  # noqa: E402 - imports numpy, which reads the variables above
+
+# Compiled networks are kept for all of them, too: tests meet the same small ones over and over.
+for name, value in worker.environment(1, "cpu", "jax").items():
+    os.environ.setdefault(name, value)
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_rows_that_cannot_give_a_metric_are_named_errors():
         value("log_loss", t, w, p)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(-5, 5), st.floats(-1, 3)), min_size=1, max_size=30), st.floats(0.01, 0.99))
 def test_weighted_quantiles_of_any_weights(rows, level):
     values, weights = (np.array(column, np.float64) for column in zip(*rows, strict=True))

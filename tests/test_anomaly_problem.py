@@ -266,6 +266,13 @@ def test_too_large_injections_are_left_out_unless_they_are_asked_for(tmp_path: P
     assert codes(tmp_path, {"normal": "label == 0"}, {"injections": [0.05]}) == ["too-few-anomalies"]
 
 
+def test_options_that_were_written_out_leave_too_large_injections_out_as_well() -> None:
+    """A run's own recipe and a lock state every default."""
+    asked = options({"normal": "label == 0"})
+    assert detect_anomaly.Options.model_validate(asked.model_dump(mode="json")).table == asked.table
+    assert not asked.table.injections_stated
+
+
 # ---------------------------------------------------------------- what is wrong
 
 def codes(folder: Path, data: dict[str, Any], anomaly: dict[str, Any] | None = None) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from automl_phys import blocks
 
 
-@settings(deadline=None)
 @given(rows=st.integers(1, 5000), most=st.integers(20, 5000), seed=st.integers(0, 100))
 def test_each_row_is_in_one_block(rows, most, seed):
     n = blocks.count(rows, most)
@@ -20,7 +19,6 @@ def test_each_row_is_in_one_block(rows, most, seed):
     assert max(len(block) for block in plan) <= blocks.largest(rows, n) + blocks.SEGMENTS
 
 
-@settings(deadline=None)
 @given(rows=st.integers(2000, 20_000), n=st.integers(2, 10), seed=st.integers(0, 100))
 def test_each_block_is_a_fair_sample_of_rows_that_lie_class_after_class(rows, n, seed):
     classes = np.arange(rows) >= rows // 3

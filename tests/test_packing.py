@@ -245,7 +245,7 @@ def test_the_gallery_lists_recipes_and_archives(done: Path, tmp_path: Path, cach
     text = page.read_text()
     assert "&lt;script&gt;" in text and "<script" not in text and "A tiny one." in text
     assert [one.name for one in gallery.find(str(done / "small.amlphys.zip"))] == ["small"]
-    assert main(["list"]) == 2
+    assert main(["list", "metrics", "--page", str(page)]) == 2
     assert main(["list", "--recipes", str(tmp_path / "none")]) == 2
 
 

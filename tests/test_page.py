@@ -1,43 +1,25 @@
 """The scatter of the report in a real browser: drawn, recoloured, hidden, zoomed, read; on a desk and on a phone.
 
-Chromium runs without a window and without a driver: a copy of the page carries a script that does what a reader would
-do and writes what it saw into the page, which Chromium prints. Where there is no Chromium the tests are skipped.
+How the page is read is told in ``fixtures/browser.py``. Where there is no Chromium the tests are skipped.
 """
 
-import html
-import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from fixtures import jets_run
+from fixtures import browser, jets_run
 
 from automl_phys import report, rundir, scatter
 from automl_phys.exhibits import Axis, Evaluation, Figure
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed to open the page with")
+pytestmark = pytest.mark.skipif(browser.BROWSER is None, reason=browser.WHY_SKIPPED)
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--window-size=1400,1000", "--virtual-time-budget=20000", "--dump-dom")
 POINTS = 5000
 HOSTILE = "<img src=x onerror=alert(1)>"
 
-EARS = """<script>
-const complaints = [];
-requestAnimationFrame = act => setTimeout(act, 16);  // without a window few frames are drawn
-addEventListener("error", event => complaints.push(String(event.message)));
-addEventListener("unhandledrejection", event => complaints.push(String(event.reason)));
-document.addEventListener("securitypolicyviolation", event => complaints.push(event.violatedDirective));
-for (const kind of ["error", "warn"]) console[kind] = (...said) => complaints.push(said.join(" "));
-</script>"""
-
-READER = """<script>
-addEventListener("load", async () => {
-  const seen = {}, figure = document.querySelector("figure.scatter"), canvas = figure.querySelector("canvas");
+READER = """
+  const figure = document.querySelector("figure.scatter"), canvas = figure.querySelector("canvas");
   const pause = () => new Promise(done => setTimeout(done, 100));
   const hash = () => { let sum = 0; for (const byte of pixels()) sum = (sum * 31 + byte) % 1000003; return sum; };
   const pixels = () => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -94,13 +76,7 @@ addEventListener("load", async () => {
   seen.tip = tip.innerText.trim().split(/\\s*\\n\\s*/);
   seen.inside = box.left >= plot.left && box.right <= plot.right + 0.5 && box.top >= plot.top && box.bottom <= plot.bottom + 0.5;
   await key("Escape"); seen.escaped = tip.hidden;
-  seen.complaints = complaints;
-  const said = document.createElement("pre");
-  said.id = "seen";
-  said.textContent = JSON.stringify(seen);
-  parent.document.body.append(said);
-});
-</script>"""
+"""
 
 
 def shown():
@@ -128,21 +104,10 @@ def report_page(tmp_path_factory):
     return report.run(run, ("html",), (), Silent())
 
 
-@pytest.fixture(scope="module", params=[(1280, 900, ()), (390, 844, ("--blink-settings=preferredColorScheme=0",))], ids=["desk", "phone in the dark"])
+@pytest.fixture(scope="module", params=[(1280, 900, False), (390, 844, True)], ids=["desk", "phone in the dark"])
 def seen(request, report_page, tmp_path_factory):
-    width, height, more = request.param
-    folder = tmp_path_factory.mktemp("browser")
-    text = report_page.read_text().replace("<head>", "<head>" + EARS, 1)
-    reader = READER.replace("WHERE_X", str(0.5)).replace("WHERE_Y", str(5 / 30))
-    page = html.escape(text.replace("</body>", reader + "</body>"))
-    (folder / "page.html").write_text(  # a window has at least 500 pixels, a frame in it as many as are asked for
-        f'<!doctype html><meta charset="utf-8"><body><iframe width="{width}" height="{height}" style="border:0" srcdoc="{page}"></iframe>')
-    answer = subprocess.run(
-        [BROWSER, *FLAGS, *more, f"--user-data-dir={folder / 'profile'}", (folder / "page.html").as_uri()],
-        capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r'<pre id="seen">(.*?)</pre>', answer.stdout, flags=re.DOTALL)
-    assert found, answer.stderr[-2000:]
-    return json.loads(html.unescape(found[1])) | {"asked": width, "dark": bool(more)}
+    does = READER.replace("WHERE_X", str(0.5)).replace("WHERE_Y", str(5 / 30))
+    return browser.read(report_page.read_text(), does, tmp_path_factory.mktemp("browser"), *request.param)
 
 
 def test_nothing_is_complained_about(seen):

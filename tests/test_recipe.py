@@ -230,17 +230,23 @@ def test_schema_json_is_up_to_date():
 def test_every_key_of_the_schema_is_described():
     whole = schema.schema()
     sections = [whole, *whole["$defs"].values(), *(branch["then"] for branch in whole["allOf"])]
-    undescribed = [key for section in sections for key, value in section["properties"].items()
+    undescribed = [key for section in sections for key, value in section.get("properties", {}).items()
                    if not value.get("description") and "$ref" not in value and "properties" not in value]
     assert undescribed == []
-    assert set(registry.names("families")) <= set(whole["$defs"]["Model"]["properties"])
+    model = whole["$defs"]["Model"]["properties"]
+    assert set(registry.names("families")) <= set(model)
+    assert {key for key, value in model.items() if "properties" in value} == set(registry.names("families"))
+    assert all(one["description"] for name in registry.names("families") for one in model[name]["properties"].values())
+    assert "silu" in model["mlp"]["properties"]["activation"]["examples"]
+    assert "0 to 0.4" in model["mlp"]["properties"]["dropout"]["description"]
 
 
 HEAVY = ("numpy", "pandas", "keras", "torch", "optuna", "jax", "tensorflow", "sklearn", "pyarrow", "scipy", "matplotlib",
          "lightgbm", "dask", "distributed", "rich", "umap", "hdbscan", "openTSNE", "numba")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", *map(str, SHIPPED)], ["schema"], ["init", "classify"]], ids=lambda a: a[0])
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", *map(str, SHIPPED)], ["schema"], ["init", "classify"], ["explain"],
+                                       ["list", "families", "--json"], ["list", "metrics", "--json"]], ids=lambda a: " ".join(a[:2]))
 def test_light_commands_import_nothing_heavy(arguments):
     program = ("import sys; from automl_phys.cli import main; code = main(sys.argv[1:]); "
                f"print('heavy:', *({HEAVY!r} & sys.modules.keys()), file=sys.stderr); sys.exit(code)").replace(

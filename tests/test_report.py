@@ -88,7 +88,7 @@ def page(html):
 
 def test_a_recipes_name_stays_text(page, run):
     assert HOSTILE in page.text
-    assert page.scripts == 1  # the page's own
+    assert page.scripts == 3  # data of two curves, the page's own
     assert "<script" not in run.report("md").read_text()
 
 
@@ -174,7 +174,7 @@ def test_scatters_share_one_script_and_no_text_of_theirs_is_markup(tmp_path):
     report.run(run, ("html",), (), Silent())
     html = run.report("html").read_text()
     page = Page(html)
-    assert page.scripts == 4  # two of data, theirs, the page's own
+    assert page.scripts == 3  # two of data, the page's own
     assert html.count('matchMedia("(prefers-color-scheme: dark)")') == 1
     assert page.headings.count(1) == 1
     assert {"first", "second"} <= set(page.ids)

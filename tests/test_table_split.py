@@ -12,7 +12,7 @@ from automl_phys.table_split import by_time, cut, order, ranges, torn_groups
 SHARES = [0.6, 0.2, 0.2]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=300), st.integers(0, 2**32 - 1))
 def test_each_part_has_its_share_of_each_class_to_within_one_row(classes, seed):
     codes = np.array(classes)
@@ -22,7 +22,7 @@ def test_each_part_has_its_share_of_each_class_to_within_one_row(classes, seed):
         assert np.all(np.abs(counts - np.array(SHARES) * (codes == code).sum()) <= 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40)), min_size=1, max_size=300), st.integers(2, 6),
        st.integers(0, 2**32 - 1))
 def test_a_group_is_never_on_two_sides(rows, n_parts, seed):
@@ -76,7 +76,7 @@ def test_groups_in_two_parts_are_counted():
     assert torn_groups(parts, np.array([7, 8, 7, 8])) == 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 50), min_size=5, max_size=200))
 def test_no_time_is_in_two_parts_and_none_goes_back(times):
     time = np.array(times, float)

@@ -61,7 +61,7 @@ def test_both_ways_to_write_an_accent_are_one_word():
     assert words(unicodedata.normalize("NFD", "Poincaré")) == words("Poincaré") == ["poincaré"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(alphabet="aZsé'’_ 01.,-e+t̄\n") | st.text(), st.booleans())
 def test_words_of_words_are_the_same_words(text, cased):
     found = words(text, cased)
@@ -77,7 +77,6 @@ def test_the_most_frequent_words_come_first_and_equal_ones_by_the_alphabet():
     assert learn(texts, 100, least=4).words == learn(texts, 0).words == learn([None, ""], 9).words == ()
 
 
-@settings(deadline=None)
 @given(TEXTS, st.integers(0, 20), st.integers(1, 3), st.randoms())
 def test_a_vocabulary_does_not_depend_on_the_order_of_texts(texts, most, least, random):
     learnt = learn(texts, most, least)
@@ -101,7 +100,6 @@ def test_codes_are_positions_after_padding_and_unknown():
     assert encode(["a"], Vocabulary(()), 2).tolist() == [[1, 0]]
 
 
-@settings(deadline=None)
 @given(TEXTS, st.integers(1, 10), st.integers(1, 10))
 def test_codes_lead_back_to_the_words(texts, most, length):
     vocabulary = learn(texts, most)
@@ -138,7 +136,6 @@ def test_a_bag_holds_square_roots_of_shares():
     assert bag(np.zeros((2, 0), np.int32), 6).tolist() == [[0] * 6] * 2
 
 
-@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(1, 6), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_bags_do_not_depend_on_padding_order_or_blocks(rows, length, size, seed):
     rng = np.random.default_rng(seed)

@@ -68,7 +68,7 @@ def test_each_format_by_its_content(tmp_path, name, zipped):
     assert (none.values.shape, none.found.shape, none.total) == ((0, 5), (0,), len(WORDS))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_round_trips(tmp_path_factory, data):
     size = data.draw(st.integers(3, 12))

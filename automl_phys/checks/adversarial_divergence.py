@@ -8,6 +8,16 @@ from automl_phys.trials import Trial
 
 CODE = "C-DIVERGED"
 TITLE = "Adversarial training that diverged"
+MEANS = (
+    "Trainings of generator against critic (family gan) ended without a number, or were worse at their end than "
+    "in between.")
+WHY = (
+    "Such a training is a game, not a descent: when one side runs away, the other learns nothing more. The best "
+    "state is kept, but the search spent its time on lost games.")
+REMEDY = (
+    "Lower the learning rate or raise critic_steps under 'model: gan:'. If it stays so, leave gan out: flow and "
+    "diffusion train more steadily.")
+SOURCES = "Arjovsky, Chintala, Bottou, ICML 2017, arXiv:1701.07875; Gulrajani et al., arXiv:1704.00028"
 
 FAMILY = "gan"
 AGAIN = 0.1

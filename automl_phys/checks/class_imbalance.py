@@ -7,6 +7,16 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-IMBALANCE"
 TITLE = "Rare classes"
+MEANS = (
+    "A class has less than 5 % of the training weight; it is an issue when the objective, such as accuracy, "
+    "hardly feels that.")
+WHY = (
+    "Calling everything background is right 99 times of 100 when the signal is 1 %: the number looks good, and "
+    "nothing was learnt.")
+REMEDY = (
+    "Search for log_loss, balanced_accuracy or average_precision, and read the table by class. Weights that make "
+    "classes equal are an option if rates do not matter.")
+SOURCES = "He, Garcia, IEEE TKDE 21 (2009) 1263; Saito, Rehmsmeier, PLoS ONE 10 (2015) e0118432"
 
 RARE = 0.05
 BLIND = ("accuracy",)

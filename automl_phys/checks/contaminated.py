@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 CODE = "C-CONTAMINATED"
 TITLE = "Anomalies in the training sample"
+MEANS = (
+    "Events that a detector learnt as normal are anomalies by the truth, or look unlike all others in many "
+    "columns at once.")
+WHY = "What is in the training counts as normal: the detector becomes blind for what is like it."
+REMEDY = (
+    "Use a purer sample under 'data: normal:', or cut odd events away. The injection scan in the report shows how "
+    "much a contamination costs.")
+SOURCES = "Ruff et al., Proc. IEEE 109 (2021) 756, arXiv:2009.11732"
 
 FAR = 6.0
 """Robust widths from the median."""

@@ -7,6 +7,14 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-DENSITY"
 TITLE = "Distances and densities on the map"
+MEANS = "How dense points lie on the map says little of how dense they lie in the data: the correlation is below 0.8."
+WHY = (
+    "Methods such as UMAP and t-SNE keep neighbours together and stretch all else. Sizes of islands and gaps "
+    "between them are then made by the method.")
+REMEDY = (
+    "Read from the map which points are together, nothing more. Measure distances in the data themselves, or use "
+    "pca, which keeps them.")
+SOURCES = "Narayan, Berger, Cho, Nature Biotechnology 39 (2021) 765"
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:

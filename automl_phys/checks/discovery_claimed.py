@@ -7,6 +7,16 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-BUMP"
 TITLE = "A bump in the mass spectrum"
+MEANS = (
+    "After the cut there is a bump in the mass spectrum: an issue where events that are known to be normal make "
+    "one by themselves, a tip where nobody knows.")
+WHY = (
+    "A cut on a score that depends on the mass carves bumps out of smooth background. And whoever looks at many "
+    "regions and cuts finds three standard deviations somewhere.")
+REMEDY = (
+    "Run the same recipe on simulated background alone, look at the fit to the sidebands and at the mass "
+    "sculpting, and count every region and cut that was looked at (trials factor).")
+SOURCES = "Gross, Vitells, EPJC 70 (2010) 525, arXiv:1005.1891"
 
 CLAIM = 3.0
 """Local standard deviations."""

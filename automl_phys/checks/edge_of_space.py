@@ -10,6 +10,10 @@ from automl_phys.values import Value
 
 CODE = "C-EDGE"
 TITLE = "Best values at the edge of the search space"
+MEANS = "The best model has a hyperparameter at an end of the range that was searched."
+WHY = "The best value may lie beyond: the search ran into a wall that was set before the data were seen."
+REMEDY = "Widen the range under 'model:' on that side, and search again. If the score hardly changes, all is well."
+SOURCES = ""
 
 FEWEST = 2
 NEAR = 0.02

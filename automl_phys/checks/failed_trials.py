@@ -9,6 +9,12 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-FAILED"
 TITLE = "Failed trials"
+MEANS = "Trials ended with an error: an issue when it was more than a fifth of them."
+WHY = "They cost time, and the search knows less: if all models of one family failed, the comparison was not one."
+REMEDY = (
+    "Read the commonest reason in the message; tracebacks are in the run's folder 'trials'. Memory and diverging "
+    "learning rates are the usual causes.")
+SOURCES = ""
 
 MANY = 0.2
 

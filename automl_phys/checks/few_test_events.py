@@ -7,6 +7,12 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-FEW-TEST"
 TITLE = "Too few test rows"
+MEANS = "A class has fewer than 100 effective test rows, (Σw)² / Σw²; below 10 it is an issue."
+WHY = (
+    "An efficiency from n events has an error of about 1/√n of itself. With large or negative weights fewer "
+    "events count than there are rows.")
+REMEDY = "Give the test a larger share under 'data: split:', more events, or look at fewer classes."
+SOURCES = "Kish, Survey Sampling, Wiley 1965; Cousins, Hymes, Tucker, NIM A 612 (2010) 388"
 
 FEW = 100
 TOO_FEW = 10

@@ -9,6 +9,14 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-INTERVALS"
 TITLE = "Intervals of forecasts that hold too little or too much"
+MEANS = "In the test windows, intervals of the forecast held clearly more or less of what came than they promise."
+WHY = (
+    "The width was learnt from how wrong forecasts were on the validation. A later time may be calmer or wilder "
+    "than that.")
+REMEDY = (
+    "If they hold too little, trust them less and let 'forecast: valid:' take in more of the past; if too much, "
+    "you are on the safe side.")
+SOURCES = "Gneiting, Balabdaoui, Raftery, J. R. Statist. Soc. B 69 (2007) 243"
 
 SIGMAS = 2.0
 FAR = 0.05

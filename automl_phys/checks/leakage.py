@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 CODE = "C-LEAK"
 TITLE = "Leakage"
+MEANS = (
+    "One feature alone tells the class, or follows the target; or test rows are copies of training rows; or a "
+    "name suggests generator truth or bookkeeping.")
+WHY = "A model that sees the answer is perfect here and useless on data, where the answer is not in the file."
+REMEDY = (
+    "Exclude what is not measured in data (data: exclude:). Keep rows that belong together on one side of the "
+    "split (data: group:), and drop copies. A feature that is honestly that good may stay.")
+SOURCES = "Kaufman et al., ACM TKDD 6 (2012) 15; Kapoor, Narayanan, Patterns 4 (2023) 100804"
 
 TELLTALE_AUC = 0.99
 TELLTALE_CORRELATION = 0.999

@@ -7,6 +7,14 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-SCULPT"
 TITLE = "Sculpted mass spectrum"
+MEANS = "A cut on the score changes the shape of the background's mass spectrum, by more than random cuts do."
+WHY = (
+    "Background that passes then peaks, or dips, where the detector prefers it: a fit to the sidebands no longer "
+    "predicts what is in the region.")
+REMEDY = (
+    "Leave out features that follow the mass, such as pT and energies, or divide them by it; compare the spectra "
+    "in the report.")
+SOURCES = "Dolen et al., JHEP 05 (2016) 156, arXiv:1603.00027; Lin, IEEE Trans. Inf. Theory 37 (1991) 145"
 
 SIGMAS = 3.0
 MUCH, SOME = 0.05, 0.01

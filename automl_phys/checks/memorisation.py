@@ -7,6 +7,16 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-MEMORY"
 TITLE = "Memorised training events"
+MEANS = "Generated events lie nearer to events of the training than to as many others from the same source."
+WHY = (
+    "A generator that repeats its training adds no statistics: a million such events know as much as the sample "
+    "they copy.")
+REMEDY = (
+    "Take a wider kernel, a shorter training, more training events, or another family. Do not use its events to "
+    "shrink statistical errors.")
+SOURCES = (
+    "Meehan, Chaudhuri, Dasgupta, AISTATS 2020, arXiv:2004.05675; Matchev, Roman, Shyamsundar, SciPost Phys. 12 "
+    "(2022) 104")
 
 SIGMAS = 3.0
 MUCH = 0.55

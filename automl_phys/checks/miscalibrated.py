@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 CODE = "C-CALIBRATION"
 TITLE = "Miscalibrated probabilities or intervals"
+MEANS = (
+    "Predicted probabilities are not the fractions that are found, or intervals hold another share of the truth "
+    "than they promise, beyond chance.")
+WHY = (
+    "A cut on a score does not mind. But a probability in a likelihood, or an uncertainty in a fit, is then wrong "
+    "by that much.")
+REMEDY = (
+    "Search for log_loss (or gaussian_nll), which rewards calibration; give the validation more rows; multiply "
+    "uncertainties by the width of the pull.")
+SOURCES = "Guo et al., ICML 2017, arXiv:1706.04599; Lei et al., JASA 113 (2018) 1094"
 
 SMALL_P = 0.003
 SIGMAS = 3.0

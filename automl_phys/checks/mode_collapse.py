@@ -7,6 +7,14 @@ from automl_phys.exhibits import Estimate, Outcome
 
 CODE = "C-COLLAPSE"
 TITLE = "Parts of the real events that are never generated"
+MEANS = "Around a part of the real events there are no generated ones, or those of a gan are much too alike."
+WHY = (
+    "What is never generated is missing from every study that uses these events, most often rare corners of phase "
+    "space.")
+REMEDY = (
+    "Look at the columns and pairs that close worst; try flow or diffusion, a longer training, or for a gan more "
+    "critic_steps.")
+SOURCES = "Naeem et al., ICML 2020, arXiv:2002.09797"
 
 SIGMAS = 3.0
 MUCH = 0.1

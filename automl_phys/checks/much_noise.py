@@ -7,6 +7,12 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-NOISE"
 TITLE = "Points in no cluster"
+MEANS = "More than a tenth of the points are in no cluster; beyond three tenths it is an issue."
+WHY = "What is said of clusters, scores included, is then said of a selection: the easy points."
+REMEDY = (
+    "Lower the smallest size of a cluster or the number of samples, or take a clusterer that assigns every point, "
+    "such as gaussian_mixture.")
+SOURCES = "Campello, Moulavi, Sander, PAKDD 2013, LNCS 7819, 160"
 
 MUCH = 0.1
 MOST = 0.3

@@ -8,6 +8,16 @@ from automl_phys.readable import estimate
 
 CODE = "C-NOTHING"
 TITLE = "No structure"
+MEANS = (
+    "The same settings find as much in shuffled data, or in a Gaussian, as in yours; or there are fewer than two "
+    "clusters.")
+WHY = (
+    "Every clusterer divides whatever it is given. Only what exceeds structureless data of the same size is a "
+    "finding.")
+REMEDY = (
+    "Do not interpret the clusters. Other features, or more events, may show structure; set 'model: bagging:' to "
+    "3 or more to have the comparison.")
+SOURCES = "Tibshirani, Walther, Hastie, J. R. Statist. Soc. B 63 (2001) 411"
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:

@@ -8,6 +8,14 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-OVERFIT"
 TITLE = "Overtraining"
+MEANS = "The model is better on the rows that it was fitted on than on new ones, by more than chance."
+WHY = (
+    "Flexible models always know their training a little too well; test scores hold all the same. Trouble begins "
+    "where their output on training rows is used, as for templates or background estimates.")
+REMEDY = (
+    "Use outputs on test or new rows only. If the gap is large: more rows, fewer features, smaller models or more "
+    "regularisation.")
+SOURCES = "Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2nd ed., ch. 7"
 
 SIGMAS = 3.0
 LARGE = 0.5

@@ -7,6 +7,12 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-SEASON"
 TITLE = "No better than the last season again"
+MEANS = "Repeating the last season forecasts as well as the model, or better."
+WHY = "The model learnt nothing beyond the season, and costs more."
+REMEDY = (
+    "Use the seasonal naive forecast, or search longer; more test windows ('forecast: windows:') tell the "
+    "difference more surely.")
+SOURCES = "Hyndman, Koehler, Int. J. Forecasting 22 (2006) 679"
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:

@@ -8,6 +8,10 @@ from automl_phys.readable import rounded
 
 CODE = "C-SEEDS"
 TITLE = "Trainings that disagree"
+MEANS = "Trainings of one configuration from different seeds ended far apart, by more than their episodes explain."
+WHY = "What one training of an agent comes to is then luck, and the best of several is the luckiest."
+REMEDY = "Report all trainings, not the best. More 'train: steps:' or a lower learning rate may bring them together."
+SOURCES = "Henderson et al., AAAI 2018, arXiv:1709.06560; Agarwal et al., NeurIPS 2021, arXiv:2108.13264"
 
 FIGURE = "trainings"
 SHARE = 0.2

@@ -7,6 +7,12 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-SIMPLER"
 TITLE = "Simpler models in place of those asked for"
+MEANS = "For some series the model that was asked for could not be estimated, and a simpler one took its place."
+WHY = "Numbers of these series are the simpler model's; a comparison of families is not quite one there."
+REMEDY = (
+    "See what is odd about these series (few values, constant stretches, jumps), give more of the past, or leave "
+    "them out.")
+SOURCES = "Hyndman, Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., OTexts 2021"
 
 MOST_NAMES = 3
 

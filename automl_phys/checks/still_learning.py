@@ -8,6 +8,10 @@ from automl_phys.readable import rounded
 
 CODE = "C-LEARNING"
 TITLE = "Agents that were still learning"
+MEANS = "The return still rose in the last third of the training."
+WHY = "A comparison of agents that are not done compares how fast they learn, not how good they become."
+REMEDY = "Raise 'train: steps:' until the curve is flat."
+SOURCES = "Patterson, Neumann, White, White, JMLR 25 (2024) 1"
 
 FIGURE = "learning"
 LATE = 2 / 3

@@ -7,6 +7,14 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-UNSTABLE"
 TITLE = "Unstable clusters"
+MEANS = (
+    "Fits on different 80 % of the points give different clusters: their adjusted Rand index is below 0.8, and "
+    "below 0.5 it is an issue.")
+WHY = "Clusters that depend on which events happened to be recorded are not properties of nature."
+REMEDY = (
+    "Trust those that are found again (table of clusters in the report). Fewer clusters, or a simpler reducer, "
+    "are often more stable.")
+SOURCES = "Hennig, Comput. Stat. Data Anal. 52 (2007) 258; Hubert, Arabie, J. Classification 2 (1985) 193"
 
 STABLE = 0.8
 """Adjusted Rand index between fits on different parts of the data that says that they found the same."""

@@ -9,6 +9,14 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-WEIGHTS"
 TITLE = "Sums of weights"
+MEANS = (
+    "A cut, a dropped row or the split changed how much weight a class has; it is an issue where a class counts "
+    "nothing, or less, in validation or test.")
+WHY = (
+    "Sums of weights are expected yields. Negative weights may cancel in a small part, and then its scores mean "
+    "nothing.")
+REMEDY = "Multiply yields by the share that is left, and give parts with too little weight more rows."
+SOURCES = "Bohm, Zech, NIM A 748 (2014) 1"
 
 UNLIKELY = 4.0
 """Standard deviations by which a part's sum of weights is off what chance would do."""

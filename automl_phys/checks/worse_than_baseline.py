@@ -7,6 +7,12 @@ from automl_phys.exhibits import Outcome
 
 CODE = "C-BASELINE"
 TITLE = "No better than the baseline"
+MEANS = "The cheap baseline is better on the test rows, or the gain over it is within its uncertainty."
+WHY = (
+    "A simple model is easier to explain, to check and to run. Both are judged on the same rows, so the "
+    "difference is surer than the scores.")
+REMEDY = "Use the baseline; or search longer, with more rows or better features, if there should be more in the data."
+SOURCES = "Nadeau, Bengio, Machine Learning 52 (2003) 239"
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from automl_phys import binned
+from automl_phys import binned, lagged_space
 from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Watch
@@ -52,7 +52,7 @@ CROSSING = 0.1
 
 
 def skip(facts: Facts) -> str | None:
-    return _of_series().skip(facts) if facts.kind == "series" else only_kind(facts, *COLUMNS)
+    return lagged_space.skip(facts) if facts.kind == "series" else only_kind(facts, *COLUMNS)
 
 
 def _of_series() -> Any:
@@ -64,14 +64,14 @@ def _of_series() -> Any:
 
 def cost(facts: Facts) -> float:
     """Seconds of a trial on one core, roughly; of tables it is as that of any family."""
-    return float(_of_series().cost(facts)) if facts.kind == "series" else 1.0
+    return lagged_space.cost(facts) if facts.kind == "series" else 1.0
 
 
 def memory_mb(facts: Facts) -> int:
     """The interpreter with LightGBM, the rows with their ratios while they are binned (all, or a block of them), the
     bins, a byte for each number, and for each output of a row gradients, scores and labels."""
     if facts.kind == "series":
-        return int(_of_series().memory_mb(facts))
+        return lagged_space.memory_mb(facts)
     rows, judged = facts.rows.get("train", 0), facts.rows.get("valid", 0)
     numbers = facts.sizes["numbers"]
     ratios = numbers * (numbers - 1) // 2 if _offers_ratios(facts) else 0
@@ -84,7 +84,7 @@ def memory_mb(facts: Facts) -> int:
 def space(facts: Facts) -> dict[str, Range]:
     """The parameters that matter, by LightGBM's own names and tuning guide."""
     if facts.kind == "series":
-        return dict(_of_series().space(facts))
+        return lagged_space.space(facts)
     ratios = {"ratios": Range(choices=(False, True), text="logarithms of ratios of non-negative columns added")}
     loss = {"loss": Range(choices=tuple(OBJECTIVES), text="what is minimised")}
     return {
@@ -103,7 +103,7 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     """With ratios, plain, and both again with random thresholds for diversity; milder for few events."""
     if facts.kind == "series":
-        return tuple(_of_series().defaults(facts))
+        return lagged_space.defaults(facts)
     few = facts.rows.get("train", 0) < 5000
     plain: Params = {
         "learning_rate": 0.05, "num_leaves": 15 if few else 31, "min_child_samples": 10 if few else 80,

@@ -26,8 +26,25 @@ if TYPE_CHECKING:
 SUFFIXES = ()
 INSIDE = ""
 
-NAMES = ("blobs", "breast_cancer", "cloud", "diabetes", "digit_images", "digits", "dijets", "iris", "jet_images",
-         "jets", "lorenz", "sunspots_yearly", "two_moons", "wine")
+ABOUT: dict[str, tuple[int, int, str]] = {
+    "blobs": (2000, 9, "five round Gaussian blobs and outliers in 8 dimensions, made here"),
+    "breast_cancer": (569, 31, "tumours, benign and malignant, by 30 measures of their cells; from scikit-learn"),
+    "cloud": (2000, 8, "one Gaussian in 8 correlated dimensions, in which there is nothing to find, made here"),
+    "diabetes": (442, 11, "progression of a disease after a year, by 10 measures; from scikit-learn"),
+    "digit_images": (1797, 2, "the digits as images of 8 × 8 pixels; from scikit-learn"),
+    "digits": (1797, 65, "handwritten digits, a column for each of 64 pixels; from scikit-learn"),
+    "dijets": (22_000, 41, "events with two jets, QCD and a resonance at 3.5 TeV, simulated with Pythia 8"),
+    "iris": (150, 5, "flowers of three species; from scikit-learn"),
+    "jet_images": (18_000, 4, "images of 24 × 24 pixels of QCD, W and top jets, simulated with Pythia 8"),
+    "jets": (40_000, 22, "QCD, W and top jets by 20 observables, simulated with Pythia 8"),
+    "lorenz": (6000, 4, "the Lorenz system, a chaotic series in three dimensions, computed here"),
+    "sunspots_yearly": (309, 2, "mean sunspot number of each year from 1700 to 2008; from statsmodels"),
+    "two_moons": (20_000, 3, "two half circles that reach into each other, made here"),
+    "wine": (178, 14, "wines of three growers by 13 measures; from scikit-learn"),
+}
+"""Rows, columns and origin of each data set, so that they are listed without being read."""
+
+NAMES = tuple(ABOUT)
 
 SHIPPED = Path(__file__).parent.parent / "data"
 TABLES = {name: SHIPPED / f"{name}.parquet" for name in ("dijets", "jets")}

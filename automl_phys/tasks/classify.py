@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from automl_phys.table import NewRows, Rows, TableProblem
     from automl_phys.values import Array
 
+TEXT = "tell two or more classes apart, on tables or images, with event weights in everything"
 DEFAULT_FAMILIES = ("linear", "boosted_trees", "extra_trees", "mlp")
 FAMILIES_OF_IMAGES = ("linear", "boosted_trees", "cnn")
 DEFAULT_OBJECTIVE = "log_loss"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options"]
 
+TEXT = "shown only what is known, find the events that do not belong"
 DEFAULT_FAMILIES = ("mixture_density", "flow_density", "autoencoder_error", "vae_error", "deep_svdd",
                     "isolation_forest", "knn", "lof", "ecod", "pca_error")
 WEAKLY_SUPERVISED_FAMILIES = ("cwola",)
@@ -102,7 +103,7 @@ def _settings(options: Options) -> Mapping[str, Any]:
     return {"method": options.method, "mass": asked.mass_column, "normal": data.normal or "", "truth": options.truth,
             "signal_region": asked.signal_region or "", "background_efficiency": asked.background_efficiency,
             "choose_by": asked.choose_by, "stand_ins": asked.stand_ins, "inject": asked.inject,
-            "injections": list(asked.injections), "draws": asked.draws, "hidden": list(data.hidden)}
+            "injections": list(asked.shares), "draws": asked.draws, "hidden": list(data.hidden)}
 
 
 def load(folder: Path) -> AnomalyProblem:

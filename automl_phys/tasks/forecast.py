@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from automl_phys.series_scores import Judged
     from automl_phys.values import Array
 
+TEXT = "say what series do next, one or many, with intervals that hold what they say"
 DEFAULT_FAMILIES = ("ets", "theta", "arima", "boosted_trees", "nbeats", "tcn", "gru", "lstm")
 ALWAYS = "seasonal_naive"
 """A baseline that stands beside every model, as ``BASELINE`` does."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options"]
 
+TEXT = "make new events or images, and say how well they close against real ones"
 DEFAULT_FAMILIES = ("flow", "diffusion", "vae", "gan", "kde", "mixture")
 FAMILIES_OF_IMAGES = ("diffusion", "flow", "vae", "gan", "mixture")
 DEFAULT_OBJECTIVE = "c2st"

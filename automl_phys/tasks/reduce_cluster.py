@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from automl_phys.points import NewPoints, Points, PointsProblem
     from automl_phys.values import Array
 
+TEXT = "find structure in data without labels, and say whether to believe it"
 DEFAULT_OBJECTIVE = "structure"
 BASELINE = "pca+kmeans"
 EXAMPLE = Facts("table", {"train": 1000}, {"numbers": 20, "categories": 0, "outputs": 0, "folds": 0})

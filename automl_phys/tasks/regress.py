@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from automl_phys.table import NewRows, Rows, TableProblem
     from automl_phys.values import Array
 
+TEXT = "predict amounts, with an uncertainty for each row and intervals that hold what they say"
 DEFAULT_FAMILIES = ("linear", "boosted_trees", "extra_trees", "mlp")
 FAMILIES_OF_IMAGES = ("linear", "boosted_trees", "cnn")
 DEFAULT_OBJECTIVE = "rmse"

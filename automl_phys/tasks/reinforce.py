@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options"]
 
+TEXT = "train an agent that acts in an environment, and say whether it learnt or was lucky"
 DEFAULT_FAMILIES = ("ppo", "dqn", "qrdqn", "sac", "tqc")
 """Those that cannot take the environment's actions are left out by the planner, with the reason."""
 DEFAULT_OBJECTIVE = "mean_return"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from automl_phys.table import NewRows, Rows, Schema, TableProblem
     from automl_phys.values import Array
 
+TEXT = "repurpose a network that learned elsewhere for few labelled rows, and say whether that paid"
 DEFAULT_FAMILIES = ("transferred", "scratch", "linear")
 DEFAULT_OBJECTIVE = "log_loss"
 BASELINE = "linear"

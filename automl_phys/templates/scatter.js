@@ -10,18 +10,9 @@
   const NOISE_SIZE = 0.6, NOISE_NAME = "noise";
   const SLICE = { light: [0, 0.93], dark: [0.2, 1] };  // of the colour scale: what stands out from the paper
 
+  const { clamp, element, number, beside } = pieces;
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-  const number = value => String(Number(value.toPrecision(4))).replace("-", "−");
   const rgb = hex => [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16));
-
-  function element(tag, properties = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties))
-      if (name === "role" || name.startsWith("aria-")) made.setAttribute(name, value); else made[name] = value;
-    made.append(...children);
-    return made;
-  }
 
   function decoded({ low, high, codes }) {
     const bytes = Uint8Array.from(atob(codes), letter => letter.charCodeAt(0));
@@ -276,9 +267,7 @@
       tip.hidden = ring.hidden = false;
       const at = { px: toX(x[best]), py: toY(y[best]) };
       ring.style.translate = `${at.px}px ${at.py}px`;
-      const right = at.px + 14 + tip.offsetWidth > size.width;
-      tip.style.left = `${Math.max(0, right ? at.px - 14 - tip.offsetWidth : at.px + 14)}px`;
-      tip.style.top = `${clamp(at.py - tip.offsetHeight / 2, 0, Math.max(0, size.height - tip.offsetHeight))}px`;
+      beside(tip, at, size);
     }
 
     select.addEventListener("change", () => { by = colourings[select.value]; colour(); });

@@ -1,0 +1,73 @@
+"""The command line as a whole: the app that the commands register with, how its help groups them, options they share.
+
+Takes nothing; gives ``app`` and the annotations of arguments that mean the same wherever they stand. The commands are
+in :mod:`automl_phys.cli` and the modules ``commands_…``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+GROUPS = {
+    "Begin": ("init", "list", "validate", "plan"),
+    "Run": ("run", "check", "dashboard"),
+    "Look at what came out": ("report", "compare"),
+    "Use it": ("predict", "generate", "export"),
+    "Share it": ("lint", "pack", "unpack"),
+    "Help": ("explain", "doctor", "schema"),
+}
+"""Commands in the order in which they are met; those that are named nowhere stand last, by themselves."""
+
+EXAMPLES = ("automl-phys init classify --data events.parquet -o my.yaml", "automl-phys run my.yaml")
+
+LONGEST_HELP = 200
+"""Characters of a command's first sentence in the list of commands: all of it, on several lines."""
+
+
+class Grouped(TyperGroup):
+    """Commands by what they are for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer gives it
+        """The commands in the order of :data:`GROUPS`."""
+        named = [name for names in GROUPS.values() for name in names if name in self.commands]
+        return [*named, *(name for name in self.commands if name not in named)]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands group by group, one line each."""
+        wide = max(map(len, self.commands))
+        rest = tuple(name for name in self.list_commands(ctx) if not any(name in names for names in GROUPS.values()))
+        for title, names in {**GROUPS, "Other": rest}.items():
+            rows = [(name.ljust(wide), self.commands[name].get_short_help_str(LONGEST_HELP))
+                    for name in names if name in self.commands and not self.commands[name].hidden]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer gives it
+        """Write the examples."""
+        formatter.write("".join(["\nExamples:\n", *(f"  {line}\n" for line in EXAMPLES)]))
+
+
+app = typer.Typer(
+    cls=Grouped, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
+
+RecipeFile = Annotated[str, typer.Argument(
+    metavar="RECIPE", help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest.")]
+PackedRun = Annotated[str, typer.Argument(
+    metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
+LimitGb = Annotated[float, typer.Option("--limit-gb", min=0.001, help="How much an archive may hold, unpacked.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
+                                                help="Override any key, e.g. search.trials=10; may be repeated.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
+Trust = Annotated[bool, typer.Option(
+    "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
+TrustCluster = Annotated[bool, typer.Option(
+    "--trust-cluster", help="Use the scheduler, or have batch jobs run the lines, that the recipe names.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
+Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
