@@ -24,7 +24,7 @@ import typer.main
 import yaml
 from markdown_it import MarkdownIt
 
-from automl_phys import pipeline, recipe, registry
+from automl_phys import machine, pipeline, recipe, registry
 from automl_phys.cli import app, main
 from tests.fixtures import docs_world
 
@@ -188,6 +188,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = dict(os.environ)
     docs_world.write(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "user_cache", lambda: tmp_path / "cache")
     yield tmp_path
     os.environ.clear()
     os.environ.update(before)
