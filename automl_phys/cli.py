@@ -7,6 +7,7 @@ gives the exit code of :mod:`automl_phys.errors`.
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import sys
@@ -23,6 +24,7 @@ from automl_phys import (
     commands_help,  # noqa: F401 - these register their commands
     commands_list,  # noqa: F401
     commands_share,  # noqa: F401
+    completions,
 )
 from automl_phys.command_line import (
     Json,
@@ -35,6 +37,7 @@ from automl_phys.command_line import (
     Trust,
     TrustCluster,
     app,
+    tell,
 )
 from automl_phys.errors import (
     EXIT_BUG,
@@ -55,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(given, prog_name="automl-phys")
+        with completions.answering(os.environ):
+            app(given, prog_name="automl-phys")
     except SystemExit as end:  # how typer ends: 0, 2 for a wrong call, 130 for Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_DONE
     except AutomlPhysError as error:
@@ -72,18 +76,23 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def validate(recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes to check.")]) -> None:
+def validate(recipes: Annotated[list[str], typer.Argument(
+    metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes to check.")], as_json: Json = False) -> None:
     """Tell every mistake of a recipe at once; opens no data."""
     from automl_phys import archives, recipe
 
     mistakes: list[Mistake] = []
+    sound: list[tuple[str, str]] = []
     for path in recipes:
         try:
             good = recipe.load(archives.recipe(path))
         except AutomlPhysError as error:
             mistakes.extend(error.mistakes)
         else:
-            typer.echo(f"{path}: a sound recipe for task '{good.task}'.")
+            sound.append((path, good.task))
+    said = [f"{path}: a sound recipe for task '{task}'." for path, task in sound]
+    if not mistakes or not as_json:
+        tell(said, as_json, recipes=[{"path": path, "task": task} for path, task in sound])
     if mistakes:
         raise RecipeError(list(dict.fromkeys(mistakes)))  # two recipes may extend the same broken one
 
@@ -95,10 +104,10 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
     cache: Annotated[bool, typer.Option(
         "--cache/--no-cache", help="Take over what an earlier run prepared of the same inputs.")] = True,
-    trust_environment: Trust = False, trust_cluster: TrustCluster = False,
+    as_json: Json = False, trust_environment: Trust = False, trust_cluster: TrustCluster = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
-    from automl_phys import lock_repeats, locks, pipeline
+    from automl_phys import lock_repeats, locks, pipeline, rundir
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
@@ -106,15 +115,19 @@ def run(
     wanted = language.given(recipe, sets or (), smoke, trust_environment, trust_cluster)
     with wanted.locating(), Terminal(quiet) as show:
         try:
-            if lock:
+            if lock and not as_json:
                 show.table(lock_repeats.world(lock, wanted))
             run_dir = pipeline.run(wanted, out, resume, show, cache)
-            show.finished(run_dir)
-            if lock and not (sets or smoke):
-                repeat = lock_repeats.repeat(lock, run_dir)
+            repeat = lock_repeats.repeat(lock, run_dir) if lock and not (sets or smoke) else None
+            code = EXIT_DONE if repeat is None or repeat.agrees else EXIT_EXPECTATION_MISSED
+            if as_json:
+                typer.echo(rundir.as_json({"exit": code, **pipeline.outcome(run_dir), "repeat": repeat}), nl=False)
+            else:
+                show.finished(run_dir)
+            if repeat is not None and not as_json:
                 show.table(repeat.table)
-                if not repeat.agrees:
-                    raise SystemExit(EXIT_EXPECTATION_MISSED)
+            if code:
+                raise SystemExit(code)
         except KeyboardInterrupt:
             again = shlex.join(["automl-phys", "run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
             show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")
@@ -158,7 +171,7 @@ def predict(
     render: Annotated[Path | None, typer.Option(
         "--render", help="Of an agent: where a film of the first episode goes, .gif or .mp4.")] = None,
     explore: Annotated[bool, typer.Option("--explore", help="Of an agent: act at random as while it learnt.")] = False,
-    trust_environment: Trust = False, quiet: Quiet = False,
+    trust_environment: Trust = False, quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Score new data with a finished run; an agent plays episodes instead."""
     from automl_phys import archives, pipeline, table_file
@@ -169,7 +182,7 @@ def predict(
         table_file.check(output)
     run_dir = RunDir(archives.run(run))
     if pipeline.plays(run_dir):
-        _play(run_dir, data, (output, render), episodes, seed, (explore, trust_environment), quiet)
+        _play(run_dir, data, (output, render), episodes, seed, (explore, trust_environment), (quiet, as_json))
         return
     if data is None or output is None:
         raise CallError(Mistake("missing-argument", "New data are scored, and the scores go into a file.",
@@ -179,11 +192,11 @@ def predict(
                                 "Name another file under -o."))
     with Terminal(quiet) as show:
         rows = pipeline.predict(run_dir, Path(data), output, show)
-    typer.echo(f"Wrote the scores of {rows} to {output}.")
+    tell([f"Wrote the scores of {rows} to {output}."], as_json, [output])
 
 
 def _play(run_dir: RunDir, data: str | None, files: tuple[Path | None, Path | None], episodes: int, seed: int,
-          flags: tuple[bool, bool], quiet: bool) -> None:
+          flags: tuple[bool, bool], shown: tuple[bool, bool]) -> None:
     """Have an agent play, and write its steps and a film, whichever is asked for."""
     from automl_phys import pipeline, play
     from automl_phys.console import Terminal
@@ -193,12 +206,12 @@ def _play(run_dir: RunDir, data: str | None, files: tuple[Path | None, Path | No
                                 f"Leave {data} out: automl-phys predict {run_dir.path} --episodes 10 -o steps.parquet"))
     if files[1] is not None:
         play.check(files[1])
+    quiet, as_json = shown
     with Terminal(quiet) as show:
         said = pipeline.play(run_dir, play.Wanted(episodes, seed, *files, *flags), show)
-    typer.echo(f"{said}.")
-    for what, file in zip(("steps", "film of the first episode"), files, strict=True):
-        if file is not None:
-            typer.echo(f"Wrote the {what} to {file}.")
+    written = {what: file for what, file in zip(("steps", "film of the first episode"), files, strict=True) if file}
+    tell([f"{said}.", *(f"Wrote the {what} to {file}." for what, file in written.items())], as_json,
+         list(written.values()))
 
 
 @app.command()
@@ -209,7 +222,7 @@ def generate(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same events.")] = 0,
     where: Annotated[list[str] | None, typer.Option(
         "--where", metavar="NAME=VALUE", help="Fix a condition, e.g. label=top; may be repeated.")] = None,
-    quiet: Quiet = False,
+    quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Make new events with a finished run of task 'generate'."""
     from automl_phys import archives, event_files, pipeline
@@ -219,16 +232,18 @@ def generate(
     event_files.check(output)
     with Terminal(quiet) as show:
         pipeline.generate(RunDir(archives.run(run)), count, seed, where or (), output, show)
-    typer.echo(f"Wrote {count} events to {output}.")
+    tell([f"Wrote {count} events to {output}."], as_json, [output])
 
 
 @app.command()
 def export(
     run: RunFolder,
-    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="onnx, keras, lightgbm, csv or hls4ml.")],
+    format_: Annotated[str, typer.Option(
+        "--format", metavar="FORMAT", autocompletion=completions.formats,
+        help="onnx, keras, lightgbm, csv or hls4ml.")],
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="The file to write; 'model' with the format's ending by default.")] = None,
-    quiet: Quiet = False,
+    quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Write a finished run for other programs, compared with the run before it is kept."""
     from automl_phys import export as stage
@@ -239,19 +254,19 @@ def export(
     target = stage.check(format_, output)
     with Terminal(quiet) as show:
         written = pipeline.export(RunDir(run), format_, target, show)
-    files = " and ".join(str(target.parent / file.name) for file in written.files)
-    typer.echo("\n".join([
-        f"Wrote {files}.", written.agreed, *written.notes, *(f"Inside:  {text}." for text in written.inside),
-        *(f"Outside: {text}." for text in written.outside), *(["To use it:"] if written.load else []),
-        *(f"  {line}" for line in written.load)]))
+    files = [target.parent / file.name for file in written.files]
+    tell([f"Wrote {' and '.join(map(str, files))}.", written.agreed, *written.notes,
+          *(f"Inside:  {text}." for text in written.inside), *(f"Outside: {text}." for text in written.outside),
+          *(["To use it:"] if written.load else []), *(f"  {line}" for line in written.load)], as_json, files)
 
 
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(
-        metavar="RUN|FOLDER", help="Folder of a run, e.g. runs/NAME/latest; or one with runs in it, e.g. runs.")],
+        metavar="RUN|FOLDER", autocompletion=completions.runs,
+        help="Folder of a run, e.g. runs/NAME/latest; or one with runs in it, e.g. runs.")],
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser, too.")] = False,
-    quiet: Quiet = False,
+    as_json: Json = False, quiet: Quiet = False,
 ) -> None:
     """Render the report of a finished run again; of a folder with runs in it, a page that lists them."""
     from automl_phys import browsing, pipeline, run_index
@@ -265,13 +280,14 @@ def report(
             raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
                                     "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
         wanted = language.load(folder.recipe).report
-        with Terminal(quiet) as show:
+        with Terminal(quiet or as_json) as show:
             path = pipeline.render(folder, wanted.formats, wanted.figures, show)
     else:
         path = pipeline.index(run)
-    typer.echo(str(path))
+    said = [str(path)]
     if open_ and not browsing.open_page(path):
-        typer.echo(f"There is no browser here to open it with. Its address is {browsing.address(path)}")
+        said.append(f"There is no browser here to open it with. Its address is {browsing.address(path)}")
+    tell(said, as_json, [path])
 
 
 @app.command()
@@ -289,7 +305,8 @@ def dashboard(
 @app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(
-        metavar="RUN RUN...", help="Finished runs, folders or archives; the others are compared with the first.")],
+        metavar="RUN RUN...", autocompletion=completions.runs,
+        help="Finished runs, folders or archives; the others are compared with the first.")],
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE.html", help="Write it as a page too.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -307,7 +324,8 @@ def compare(
 
 @app.command()
 def check(
-    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes with a section 'expect'.")],
+    recipes: Annotated[list[str], typer.Argument(
+        metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes with a section 'expect'.")],
     sets: Sets = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A tiny budget: only see that they run.")] = False,
     cached: Annotated[bool, typer.Option(

@@ -6,11 +6,15 @@ in :mod:`automl_phys.cli` and the modules ``commands_…``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from automl_phys import completions
+from automl_phys.errors import EXIT_DONE
 
 GROUPS = {
     "Begin": ("init", "list", "validate", "plan"),
@@ -53,17 +57,27 @@ class Grouped(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Grouped, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    cls=Grouped, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
 
+
+def _complete_set(ctx: typer.Context, incomplete: str) -> list[completions.Completion]:
+    """Keys of the recipe that is named on the line, or of the first of several."""
+    named = [*(ctx.params.get("recipes") or ()), ctx.params.get("recipe"), *ctx.args]  # args: not yet told apart
+    return completions.sets(incomplete, next((one for one in named if one and not one.startswith("-")), None))
+
+
 RecipeFile = Annotated[str, typer.Argument(
-    metavar="RECIPE", help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest.")]
+    metavar="RECIPE", autocompletion=completions.recipes, help="The recipe, a YAML file; or an archive of one, or https://...#sha256=HEX.")]
+RunFolder = Annotated[Path, typer.Argument(
+    metavar="RUN", autocompletion=completions.runs, help="Folder of a run, e.g. runs/NAME/latest.")]
 PackedRun = Annotated[str, typer.Argument(
-    metavar="RUN", help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
+    metavar="RUN", autocompletion=completions.runs,
+    help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
 LimitGb = Annotated[float, typer.Option("--limit-gb", min=0.001, help="How much an archive may hold, unpacked.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
-                                                help="Override any key, e.g. search.trials=10; may be repeated.")]
+Sets = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="KEY=VALUE", autocompletion=_complete_set,
+    help="Override any key, e.g. search.trials=10; may be repeated.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that it runs.")]
 Trust = Annotated[bool, typer.Option(
     "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
@@ -71,3 +85,15 @@ TrustCluster = Annotated[bool, typer.Option(
     "--trust-cluster", help="Use the scheduler, or have batch jobs run the lines, that the recipe names.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
+
+
+def tell(said: Sequence[str], as_json: bool, written: Sequence[Path] = (), **more: Any) -> None:
+    """What a command did: its lines for a person; as JSON the files that it wrote, the lines, and ``more``."""
+    if as_json:
+        from automl_phys import rundir
+
+        typer.echo(rundir.as_json({"exit": EXIT_DONE, "written": [str(file) for file in written], "said": list(said),
+                                   **more}), nl=False)
+        return
+    for line in said:
+        typer.echo(line)

@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from automl_phys import registry
+from automl_phys import completions, registry
 from automl_phys.command_line import Json, Quiet, app
 from automl_phys.errors import EXIT_DONE, EXIT_RUN_FAILED, CallError, Mistake
 
 
 @app.command()
 def init(
-    task: Annotated[str, typer.Argument(help="What the recipe is for, e.g. classify.")],
+    task: Annotated[str, typer.Argument(
+        autocompletion=completions.tasks, help="What the recipe is for, e.g. classify.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write instead of printing.")] = None,
     data: Annotated[list[str] | None, typer.Option(
         "--data", metavar="FILE", help="Your data: a file, file.root:tree, a glob or a folder of images, to fill the "
@@ -69,7 +70,7 @@ def _check_options(task: str, data: list[str] | None, target: str | None, enviro
 @app.command()
 def explain(
     codes: Annotated[list[str] | None, typer.Argument(
-        metavar="[CODE...]",
+        metavar="[CODE...]", autocompletion=completions.codes,
         help="Codes of findings or mistakes, e.g. C-LEAK or unknown-key; all, if none is given.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from automl_phys import completions
 from automl_phys.command_line import Json, app
 from automl_phys.errors import CallError, Mistake
 
@@ -15,13 +16,19 @@ if TYPE_CHECKING:
     from automl_phys.exhibits import Table
 
 
+def _complete(ctx: typer.Context, incomplete: str) -> list[completions.Completion]:
+    words = ctx.params.get("words") or ()
+    return completions.listed([*(["recipes"] if ctx.params.get("recipes") else []), *words], incomplete)
+
+
 @app.command(name="list")
 def list_(
     words: Annotated[list[str] | None, typer.Argument(
-        metavar="[KIND [NAME...]]",
+        metavar="[KIND [NAME...]]", autocompletion=_complete,
         help="tasks, families, metrics, data, recipes, checks or formats; then names of them, of recipes a folder or "
              "an archive.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Of families and metrics: those of a task.")] = None,
+    task: Annotated[str | None, typer.Option(
+        "--task", autocompletion=completions.tasks, help="Of families and metrics: those of a task.")] = None,
     recipes: Annotated[bool, typer.Option("--recipes", help="List recipes.")] = False,
     page: Annotated[Path | None, typer.Option("--page", help="Of recipes: write an HTML page of them, too.")] = None,
     as_json: Json = False,

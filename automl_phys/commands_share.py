@@ -8,20 +8,21 @@ from typing import Annotated
 
 import typer
 
-from automl_phys.command_line import LimitGb, app
+from automl_phys.command_line import Json, LimitGb, app, tell
 from automl_phys.errors import LintError
 
 
 @app.command()
 def lint(
     paths: Annotated[list[Path], typer.Argument(metavar="RECIPE|FOLDER...", help="What is to be shared.")],
+    as_json: Json = False,
 ) -> None:
     """Tell what should not be given away: secrets, absolute paths, names of home folders and people."""
     from automl_phys import recipe_lint
 
     if found := recipe_lint.look_at(paths):
         raise LintError(found)
-    typer.echo("Nothing was found that should not be given away.")
+    tell(["Nothing was found that should not be given away."], as_json)
 
 
 @app.command()
@@ -33,14 +34,14 @@ def pack(
     with_data: Annotated[bool, typer.Option("--with-data", help="Put in the data, too.")] = False,
     limit_gb: LimitGb = 2.0,
     force: Annotated[bool, typer.Option("--force", help="Pack although 'lint' finds something.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Put a recipe or a run into one archive, to be shared."""
     from automl_phys import packing
 
     made = packing.pack(what, output, with_model, with_data, limit_gb, force)
-    typer.echo(f"Packed {made.members} files into {made.path} ({made.bytes / 1e6:.3g} MB).\nsha256={made.sha256}")
-    for note in made.notes:
-        typer.echo(note)
+    tell([f"Packed {made.members} files into {made.path} ({made.bytes / 1e6:.3g} MB).", f"sha256={made.sha256}",
+          *made.notes], as_json, [made.path], sha256=made.sha256)
 
 
 @app.command()
@@ -50,7 +51,7 @@ def unpack(
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="The new folder, by default named like the archive.")] = None,
     sha256: Annotated[str, typer.Option("--sha256", help="What the archive's SHA-256 must be.")] = "",
-    limit_gb: LimitGb = 2.0,
+    limit_gb: LimitGb = 2.0, as_json: Json = False,
 ) -> None:
     """Check an archive and unpack it into a new folder, whole or not at all."""
     from automl_phys import archives
@@ -59,5 +60,6 @@ def unpack(
     file = archives.given(archive, sha256)
     folder = output or Path(file.name[:-len(archives.SUFFIX)] if archives.is_one(file.name) else file.stem)
     contents = archives.unpack(file, folder, limit_gb)
-    Terminal().table(archives.table(contents))
-    typer.echo(f"Unpacked into {folder}.")
+    if not as_json:
+        Terminal().table(archives.table(contents))
+    tell([f"Unpacked into {folder}."], as_json, [folder], contents=contents)

@@ -32,6 +32,10 @@ from automl_phys.terminal_search import BAR_WIDTH, STATUS_STYLES, Board
 from automl_phys.trials import Job, Progress, Result
 
 REFRESHES_PER_SECOND = 4
+SEARCH = "Search"
+"""The stage that the plan's trials and minutes are for; others that fit say themselves how often they do."""
+LEAST_TO_TELL = 1.0
+"""Seconds after which a pace is known well enough to tell the time left."""
 PLAIN_STEPS = 10
 """Lines in which a long stage tells its progress where nothing can be redrawn."""
 
@@ -57,6 +61,8 @@ class Terminal:
         self._stage_began = clock()
         self._board: Board | None = None
         self._progress: tuple[int, int, str] | None = None
+        self._counts_from: tuple[float, int] = (clock(), 0)
+        """When the running count began, and at what."""
 
     def __enter__(self) -> Terminal:
         return self
@@ -92,6 +98,12 @@ class Terminal:
 
     def advance(self, done: int, total: int, text: str = "") -> None:
         before, self._progress = self._progress, (done, total, printable(text))
+        if self._board is not None:
+            self._board.total = total
+        if before is None or before[1] != total or done < before[0]:
+            now = self._clock()
+            slow = before is None and now - self._stage_began >= LEAST_TO_TELL  # else it was there from a former run
+            self._counts_from = (self._stage_began, 0) if slow else (now, done)
         step = max(1, -(-total // PLAIN_STEPS))
         due = before is None or done // step != before[0] // step or done == total
         if due and not self.quiet and self._live is None:
@@ -100,7 +112,9 @@ class Terminal:
     def trial(self, event: Job | Progress | Result) -> None:
         now = self._clock()
         if self._board is None:
-            self._board = Board(now, self._plan)
+            self._board = Board(now, self._plan if self._title == SEARCH else None)
+            if self._progress is not None:
+                self._board.total = self._progress[1]
         self._board.update(event, now)
         if self.quiet or not isinstance(event, Result):
             return
@@ -166,11 +180,23 @@ class Terminal:
             done, total, text = self._progress
             bar = Table.grid(padding=(0, 1))
             bar.add_row(ProgressBar(total=total, completed=done, width=BAR_WIDTH, complete_style="cyan"),
-                        f"{done}/{total}", text)
+                        f"{done}/{total}", text, self._left())
             grid.add_row(bar)
         if self._board:
             grid.add_row(self._board.view(self._clock()))
         return grid
+
+    def _left(self) -> str:
+        """The time that the running count will take still, at the pace of what is done; empty where that is not known,
+        or where the search's board tells it."""
+        now = self._clock()
+        if self._progress is None or (self._board is not None and self._board.seconds_left(now) is not None):
+            return ""
+        (began, first), (done, total, _) = self._counts_from, self._progress
+        spent = now - began
+        if done <= first or done >= total or spent < LEAST_TO_TELL:
+            return ""
+        return f"{duration(spent * (total - done) / (done - first))} left"
 
     def _end_stage(self, completed: bool) -> None:
         if self._live is not None:

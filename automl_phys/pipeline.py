@@ -23,6 +23,7 @@ from automl_phys import machine, plan, recipe, registry, rundir
 from automl_phys.contracts import Executor, Facts, Plan, Show
 from automl_phys.dispatch import interruptible
 from automl_phys.errors import CallError, Mistake
+from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Progress, Result, Slot, kind_of, kinds_by_device
@@ -135,6 +136,16 @@ def export(run_dir: RunDir, word: str, target: Path, show: Show) -> Written:
     decided = rundir.read_json(run_dir.plan, Plan)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
     return stage.run(decided, run_dir, word, target, show)
+
+
+def outcome(run_dir: RunDir) -> dict[str, object]:
+    """What a finished run came to, for a program: where it is, its verdict, the winner's metrics, what was found."""
+    decided = rundir.read_json(run_dir.plan, Plan)
+    evaluation = rundir.read_json(run_dir.evaluation, Evaluation)
+    reports = [str(file) for file in (run_dir.report("html"), run_dir.report("md")) if file.exists()]
+    return {"run": str(run_dir.path), "task": decided.task, "objective": decided.objective,
+            "verdict": evaluation.verdict, "metrics": evaluation.metrics,
+            "findings": rundir.read_json(run_dir.findings, tuple[Finding, ...]), "reports": reports}
 
 
 def plays(run_dir: RunDir) -> bool:

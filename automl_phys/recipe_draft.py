@@ -173,7 +173,8 @@ def _labels(data: Section, looked: Looked, target: str | None) -> Profile:
     if len(found.counts) == 2 and signal is not None:
         data.put("signal", word(signal), "the positive class, by its name")
     else:
-        data.put("signal", word(next(iter(found.counts))), "the positive class, for metrics of a signal", off=True)
+        likely = next(iter(found.counts)) if signal is None else signal
+        data.put("signal", word(likely), "the positive class, for metrics of a signal", off=True)
     if not any(isinstance(label, str) for label in found.counts) and len(found.counts) <= role_guesses.MOST_SHOWN:
         names = ", ".join(f"{word(label)}: name{i}" for i, label in enumerate(found.counts))
         data.put("classes", f"{{{names}}}", "names for reports", off=True)

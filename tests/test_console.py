@@ -127,6 +127,47 @@ def test_a_long_stage_is_told_in_few_lines():
     assert told[-1] == "  1000/1000 rows"
 
 
+def test_a_live_stage_tells_the_time_left_at_its_pace():
+    clock = Clock()
+    terminal = Terminal(log=FakeTerminal(), clock=clock)
+    terminal.stage("Draw")
+    terminal.advance(0, 100, "events")
+    assert terminal._left() == ""
+    clock.now += 0.5
+    terminal.advance(1, 100, "events")
+    assert terminal._left() == "", "too early to know"
+    clock.now += 9.5
+    terminal.advance(20, 100, "events")
+    assert terminal._left() == "40 s left"
+    clock.now += 10
+    terminal.advance(4, 10, "figures")  # another count begins here
+    assert terminal._left() == ""
+    clock.now += 30
+    terminal.advance(7, 10, "figures")
+    assert terminal._left() == "30 s left"
+    terminal.advance(10, 10, "figures")
+    assert terminal._left() == ""
+    terminal.stage("Refit")
+    terminal.advance(5, 9, "fits")  # done by a former run
+    clock.now += 8
+    terminal.advance(7, 9, "fits")
+    assert terminal._left() == "8.0 s left"
+    terminal.stage("Report")
+    assert terminal._left() == ""
+
+
+def test_fits_after_the_search_are_counted_by_themselves():
+    log, trials = io.StringIO(), jets_run.trials()
+    with Terminal(log=log) as terminal:
+        search(terminal)
+        terminal.stage("Ensemble")
+        terminal.trial(trials[0].job)
+        terminal.advance(0, 3, "refits")
+        terminal.trial(trials[0].result)
+    told = [line for line in log.getvalue().splitlines() if line.startswith("trial 0 ")]
+    assert [line.rpartition(", ")[2] for line in told] == ["1/24", "1/3"]
+
+
 # ---------------------------------------------------------------- the search
 
 def test_the_board_knows_running_trials_and_the_best_of_each_family():

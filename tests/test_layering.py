@@ -15,7 +15,7 @@ LAYERS: dict[str, int] = {
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
                      "archive_zip", "archive_contents", "archives", "recipe_lint", "packed_data", "packed_readme",
-                     "packing", "run_state", "browsing", "expect_update", "locks", "data_files", "gpus", "programs", "placement", "doctor", "doctor_questions", "study_address", "former", "objectives", "explanations", "catalogue"), 2),
+                     "packing", "run_state", "browsing", "expect_update", "locks", "data_files", "gpus", "programs", "placement", "doctor", "doctor_questions", "study_address", "former", "objectives", "explanations", "catalogue", "completions"), 2),
     **dict.fromkeys(("metrics", "ranking", "bootstrap", "curves", "class_figures", "class_tables", "importance",
                      "table", "table_labels", "table_new", "table_problem", "table_read", "table_roles", "table_split",
                      "table_survey", "table_write", "keras_fit", "layers", "ensemble", "resampling", "pruning",

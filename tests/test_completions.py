@@ -1,0 +1,128 @@
+"""What a shell is offered, by the very protocol that it asks with.
+
+After a change of the recipe language: ``python tests/test_completions.py`` writes ``automl_phys/data/keys.json``.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from automl_phys import catalogue, completions, explanations, registry, schema
+
+KEYS = Path(completions.__file__).parent / "data" / "keys.json"
+RECIPE = "recipe: 1\ntask: {}\n"
+
+
+def values_of(allowed):
+    """Of a hyperparameter's range: its choices, or its ends."""
+    values = allowed.choices or (allowed.low, allowed.high)
+    return [json.dumps(value) if not isinstance(value, str) else value for value in values]
+
+
+def made():
+    spaces = {task: {} for task in registry.names("tasks")}
+    for family in catalogue.families():
+        for space in family.spaces:
+            said = {f"{family.name}.{name}": [completions._short(one.text), *values_of(one)]
+                    for name, one in space.parameters.items()}
+            for task in space.tasks:
+                spaces[task][family.name] = said
+    tasks = [f"{json.dumps(task)}: {{\n" + ",\n".join(f" {json.dumps(key)}: {json.dumps(said, ensure_ascii=False)}"
+                                                    for key, said in keys.items()) + "\n}"
+             for task, keys in completions.keys_of(schema.schema(), spaces).items()]
+    return "{" + ",\n".join(tasks) + "}\n"
+
+
+def asked(shell, line, folder, words=None, at=None):
+    """What a shell gets for a line that ends where the cursor is."""
+    cut = line.split(" ") if words is None else words
+    environment = {**os.environ, "_AUTOML_PHYS_COMPLETE": f"complete_{shell}", "COMP_WORDS": " ".join(cut),
+                   "COMP_CWORD": str(len(cut) - 1 if at is None else at), "_TYPER_COMPLETE_ARGS": line,
+                   "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    done = subprocess.run([sys.executable, "-c", "from automl_phys.cli import main; raise SystemExit(main())"], cwd=folder,
+                          env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.split() if shell == "bash" else done.stdout.splitlines()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "runs" / "jets" / "latest").mkdir(parents=True)
+    (tmp_path / "my.yaml").write_text(RECIPE.format("classify"))
+    (tmp_path / "agent.yaml").write_text(RECIPE.format("reinforce"))
+    (tmp_path / "more.yaml").write_text("extends: agent.yaml\n")
+    return tmp_path
+
+
+def test_the_keys_are_those_of_the_language():
+    assert KEYS.read_text(encoding="utf-8") == made(), "run: python tests/test_completions.py"
+
+
+def test_the_kinds_are_those_that_are_listed():
+    assert set(completions.KINDS) == {*catalogue.KINDS, "recipes"}
+
+
+@pytest.mark.parametrize(("line", "wanted"), [
+    ("automl-phys ex", ["export", "explain"]),
+    ("automl-phys init ref", []),
+    ("automl-phys init re", ["reduce+cluster", "regress", "reinforce"]),
+    ("automl-phys run my.yaml --res", ["--resume"]),
+    ("automl-phys explain C-LE", ["C-LEAK", "C-LEARNING"]),
+    ("automl-phys list fam", ["families"]),
+    ("automl-phys list families boo", ["boosted_trees"]),
+    ("automl-phys list families --task cla", ["classify"]),
+    ("automl-phys report ru", ["runs/jets/latest"]),
+    ("automl-phys run ", ["agent.yaml", "more.yaml", "my.yaml"]),
+    ("automl-phys export runs/jets/latest --format o", ["onnx"]),
+    ("automl-phys run my.yaml --set search.samp", [f"search.sampler={one}" for one in ("tpe", "random", "grid", "cmaes")]),
+    ("automl-phys run my.yaml --set search.tri", ["search.trials=30"]),
+    ("automl-phys run agent.yaml --set train.st", ["train.steps="]),
+    ("automl-phys run more.yaml --set train.st", ["train.steps="]),
+    ("automl-phys run my.yaml --set train.st", []),
+    ("automl-phys run my.yaml --set model.mlp.act", [f"model.mlp.activation={one}" for one in ("silu", "mish", "selu", "relu")]),
+    ("automl-phys run agent.yaml --set model.mlp.act", []),
+])
+def test_words_are_completed(folder, line, wanted):
+    assert sorted(asked("bash", line, folder)) == sorted(wanted)
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_are_offered_the_help_too(folder, shell):
+    said = "\n".join(asked(shell, "automl-phys run my.yaml --set search.samp", folder))
+    assert "search.sampler=tpe" in said
+    assert "How the next configuration is chosen" in said
+
+
+@pytest.mark.parametrize(("words", "wanted"), [
+    (["automl-phys", "run", "my.yaml", "--set", "search.sampler", "="], ["tpe", "random", "grid", "cmaes"]),
+    (["automl-phys", "run", "my.yaml", "--set", "search.sampler", "=", "t"], ["tpe"]),
+    (["automl-phys", "run", "my.yaml", "--set", "search.trials", "=", "5", "--set", "search.pruner", "=", "h"], ["hyperband"])])
+def test_what_bash_cuts_at_the_sign_is_put_together(folder, words, wanted):
+    assert asked("bash", "", folder, words) == wanted
+
+
+def test_codes_are_all_that_can_be_explained():
+    assert {code for code, _ in completions.codes("")} == {*explanations.of_checks(), *explanations.of_mistakes()}
+
+
+def test_nothing_slow_is_imported_for_it(folder):
+    code = ("import sys; from automl_phys import completions, cli; assert completions.sets('search', 'my.yaml')\n"
+            "assert completions.codes('C-') and completions.runs('') and completions.listed(['families'], 'm')\n"
+            "slow = {'pydantic', 'rich', 'yaml', 'numpy', 'psutil'} & set(sys.modules); assert not slow, slow")
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_scripts_are_shown(shell, folder):
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run([sys.executable, "-m", "automl_phys.cli", "--show-completion", shell], env=environment, text=True,
+                          capture_output=True, check=True)
+    assert completions.VARIABLE in done.stdout
+
+
+if __name__ == "__main__":
+    KEYS.write_text(made(), encoding="utf-8")
