@@ -106,6 +106,7 @@ class Language:
     def __init__(self) -> None:
         self.whole = schema()
         self.definitions: Mapping[str, Node] = self.whole["$defs"]
+        self.model = self.definitions["Model"]
         self.branches: dict[str, Node] = {
             branch["if"]["properties"]["task"]["const"]: branch["then"] for branch in self.whole["allOf"]}
 
@@ -160,11 +161,19 @@ class Language:
     def title(definition: str) -> str:
         return TITLES[definition]
 
-    def rows(self, model: Node, tasks: str | None = None) -> list[list[str]]:
-        """A row for each key of a model; ``tasks`` is a cell that is put before the description."""
-        return [[code(name), self.kind(node), self.default(node, name in model.get("required", ())),
-                 *([tasks] if tasks is not None else []), node.get("description", self.meaning(node))]
-                for name, node in model.get("properties", {}).items()]
+    def rows(self, model: Node) -> list[list[str]]:
+        """A row for each key of a model; the keys of all families are one."""
+        families = registry.names("families")
+        found = [[code(name), self.kind(node), self.default(node, name in model.get("required", ())),
+                  node.get("description", self.meaning(node))]
+                 for name, node in model.get("properties", {}).items()
+                 if model is not self.model or name not in families]
+        if model is self.model:
+            kind = "mapping of its parameters to a value, or [choices](#choices), or an [interval](#interval)"
+            found.append(["a family, such as `mlp`", kind, "–",
+                          "Its hyperparameters: pinned, or what is searched. Which ones is told in "
+                          "[families](families.md)."])
+        return found
 
     def meaning(self, node: Node) -> str:
         """The description of a key: its own, or that of the section that it holds."""
