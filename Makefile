@@ -25,7 +25,11 @@ docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "The documentation: site/index.html"
 
+# What is made of the code and kept: read the difference.
 reference: $(VENV)/.installed-dev
+	$(BIN)/automl-phys schema > $(VENV)/schema.json && mv $(VENV)/schema.json schema.json
+	cd tests && for made in plan completions catalogue; do ../$(BIN)/python test_$$made.py || exit 1; done
+	for bad in tests/recipes_bad/*.yaml; do COLUMNS=80 $(BIN)/automl-phys validate $$bad 2> $${bad%.yaml}.txt; done; true
 	$(BIN)/python tools/make_reference.py
 
 wheel-demo: $(VENV)/.installed-dev

@@ -82,7 +82,8 @@ Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny budget, to see that
 Trust = Annotated[bool, typer.Option(
     "--trust-environment", help="Run the code of an environment of your own, module:Class, beside the recipe.")]
 TrustCluster = Annotated[bool, typer.Option(
-    "--trust-cluster", help="Use the scheduler, or have batch jobs run the lines, that the recipe names.")]
+    "--trust-cluster",
+    help="Use the scheduler or the database server, or have batch jobs run the lines, that the recipe names.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
 

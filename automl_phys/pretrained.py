@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import file_hashes, rundir
+from automl_phys import archive_contents, file_hashes, rundir
 from automl_phys.contracts import Plan
-from automl_phys.errors import AutomlPhysError, DataError, Key, Mistake
+from automl_phys.errors import ArchiveError, AutomlPhysError, DataError, Key, Mistake
 from automl_phys.registry import did_you_mean
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Ensemble
@@ -74,7 +74,7 @@ class Found:
 
 def find(base: Base, folder: Path) -> Found:
     """The base that a recipe in ``folder`` names. Raises DataError: ``missing-file``,
-    ``no-such-run``, ``base-is-no-network``, ``unreadable-file``."""
+    ``no-such-run``, ``base-is-no-network``, ``unreadable-file``, ``code-in-network``."""
     if base.application is not None:
         named = base.weights in {"imagenet", "none"}
         file = None if named else _file(folder / base.weights, (*KEY, "weights"))
@@ -87,6 +87,7 @@ def find(base: Base, folder: Path) -> Found:
     if base.keras is not None:
         key = (*KEY, "keras")
         file = _file(folder / base.keras, key)
+        _refuse_code(file, key)
         return Found("keras", "keras", file, f"the network in {base.keras}", series=_takes_series(file, key))
     return Found("embeddings", "embeddings", _file(folder / str(base.embeddings), (*KEY, "embeddings")),
                  f"the word vectors in {base.embeddings}")
@@ -129,9 +130,22 @@ def _takes_series(file: Path, key: Key) -> bool:
             described = json.loads(archive.read("config.json"))
         return any(len(shape) == 3 for shape in _input_shapes(described["config"]))
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise DataError(Mistake("unreadable-file", f"{file} is no network saved by Keras, or damaged: "
-                                f"{' '.join(str(error).split())[:200]}", "Save it with model.save('….keras').", key)
-                        ) from error
+        raise _unreadable(file, error, key) from error
+
+
+def _refuse_code(file: Path, key: Key) -> None:
+    """Raise DataError for a ``.keras`` file whose network brings code of its own, or that is none."""
+    try:
+        archive_contents.check_network(file)
+    except ArchiveError as error:
+        raise DataError([replace(one, key=key) for one in error.mistakes]) from error
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(file, error, key) from error
+
+
+def _unreadable(file: Path, error: Exception, key: Key) -> DataError:
+    return DataError(Mistake("unreadable-file", f"{file} is no network saved by Keras, or damaged: "
+                             f"{' '.join(str(error).split())[:200]}", "Save it with model.save('….keras').", key))
 
 
 def _input_shapes(config: dict[str, Any]) -> list[list[int | None]]:

@@ -85,23 +85,26 @@ def given(
             "data-not-inside", f"The data of this recipe are not in {what}: {', '.join(lost)}.",
             f"Say where they are with --set data.path=…, or put them beside the recipe: automl-phys unpack {what}. "
             "Which ones they are, by their hashes, stands in the archive's data.json."))
-    if not trust_cluster and (mistakes := _of_clusters(wanted)):
+    if not trust_cluster and (mistakes := _of_others(wanted)):
         raise RecipeError(mistakes)
     return trusting(wanted) if trust else wanted
 
 
-def _of_clusters(wanted: Recipe) -> list[Mistake]:
-    """What a recipe would have shells, batch systems or a scheduler do, each of which can run anything."""
+def _of_others(wanted: Recipe) -> list[Mistake]:
+    """What a recipe would have shells, batch systems or a scheduler do, each of which can run anything; and the server
+    that would be told the trials, and asked with a password that is kept here."""
     remedy = "If it is yours, or you have read it: --trust-cluster."
-    mistakes = []
+    told: list[tuple[tuple[str, ...], str]] = []
     if wanted.compute.scheduler:
-        mistakes.append(("scheduler", f"The recipe sends trials to {wanted.compute.scheduler}, and what comes back "
-                                      "could run anything here."))
+        told.append((("compute", "scheduler"), f"The recipe sends trials to {wanted.compute.scheduler}, and what comes "
+                                               "back could run anything here."))
     if wanted.compute.cluster:
-        mistakes += [(f"cluster.{key}", f"The recipe's {key} would be run by batch jobs.")
-                     for key in wanted.compute.cluster.executed]
-    return [Mistake("untrusted-cluster", text, remedy, key := ("compute", *name.split(".")), wanted.place(key))
-            for name, text in mistakes]
+        told += [(("compute", "cluster", key), f"The recipe's {key} would be run by batch jobs.")
+                 for key in wanted.compute.cluster.executed]
+    if wanted.search.storage:
+        told.append((("search", "storage"), f"The recipe sends its record to {wanted.search.storage}, with the "
+                                            "password that is kept here for that server."))
+    return [Mistake("untrusted-cluster", text, remedy, key, wanted.place(key)) for key, text in told]
 
 
 def load(path: Path, sets: Sequence[str] = (), smoke: bool = False, seen_from: Path | None = None) -> Recipe:

@@ -492,7 +492,7 @@ class Search(Section):
     """How long one trial may take; one that hangs is ended then. Default: no limit."""
     storage: Annotated[str, Field(min_length=1)] | Missing = None
     """PostgreSQL server that the search is recorded on, postgresql+psycopg://HOST/DATABASE, without a password.
-    Default: search.sqlite in the run's folder."""
+    Needs --trust-cluster. Default: search.sqlite in the run's folder."""
 
     warm_start: Annotated[str, Field(min_length=1)] | Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)] | Missing = None

@@ -166,7 +166,7 @@ def look_up(words: list[str], line: str) -> None:
     elif program == "pip":
         named = [extra for word in rest for extra in re.findall(r"automl-phys\[(\w+)\]", word)]
         assert set(named) <= extras.keys(), line
-        assert named or "automl-phys" in rest, line
+        assert named or "automl-phys" in rest or (rest[-1] == "." and (ROOT / rest[rest.index("-c") + 1]).is_file()), line
     elif program == "docker":
         inner = next(word for word in rest if "automl-phys run" in word)
         for one in commands(inner):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ def mistake(folder: Path, **base: Any) -> Any:
     return error.value.mistakes[0]
 
 
-def network_file(path: Path, *shapes: list[int | None]) -> Path:
-    """What of a ``.keras`` file is looked at."""
-    layers = [{"class_name": "InputLayer", "config": {"batch_shape": shape}} for shape in shapes]
+def network_file(path: Path, *shapes: list[int | None], more: Sequence[Mapping[str, object]] = ()) -> Path:
+    """What of a ``.keras`` file is looked at: inputs of these shapes, and ``more`` layers."""
+    layers = [*({"class_name": "InputLayer", "config": {"batch_shape": shape}} for shape in shapes), *more]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {"layers": layers}}))
     return path
@@ -78,6 +79,14 @@ def test_a_file_that_is_no_network_of_keras_is_told_before_anything_is_prepared(
     (tmp_path / "some.keras").write_bytes(content)
     said = mistake(tmp_path, keras="some.keras")
     assert said.code == "unreadable-file" and said.key == ("base", "keras") and "some.keras" in said.text
+
+
+@pytest.mark.parametrize("layer", [
+    {"class_name": "Lambda", "module": "keras.layers", "config": {}}, {"class_name": "Run", "module": "os", "config": {}}])
+def test_a_network_with_code_of_its_own_is_refused(tmp_path: Path, layer: dict[str, object]) -> None:
+    network_file(tmp_path / "some.keras", [None, 4], more=[layer])
+    said = mistake(tmp_path, keras="some.keras")
+    assert said.code == "code-in-network" and said.key == ("base", "keras") and "some.keras" in said.text
 
 
 def test_a_network_of_series_is_told_from_one_of_images(tmp_path: Path) -> None:

@@ -401,3 +401,6 @@ def test_what_others_would_run_needs_leave_on_the_command_line(tmp_path):
     assert recipe.given(str(path)).compute.cluster.type == "slurm"
     with pytest.raises(RecipeError):
         recipe.given(str(path), ["compute.cluster=null", "compute.scheduler=tcp://node1:8786"])
+    with pytest.raises(RecipeError, match="sends its record to postgresql://db/optuna") as raised:
+        recipe.given(str(path), ["search.storage=postgresql://db/optuna"])
+    assert [(m.code, m.key) for m in raised.value.mistakes] == [("untrusted-cluster", ("search", "storage"))]
