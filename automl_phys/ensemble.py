@@ -96,10 +96,15 @@ def predict_member(run: Path, member: Member, rows: Any) -> Array:
     return mean([model(member.family, run / folder).predict(rows) for folder in member.folders])
 
 
-def predict(run: Path, ensemble: Ensemble, rows: Any) -> Array:
-    """The ensemble's prediction for ``rows``, float32. ``run`` is the run's directory."""
-    return mean([predict_member(run, member, rows) for member in ensemble.members],
-                [member.weight for member in ensemble.members])
+def predict(run: Path, ensemble: Ensemble, rows: Any, told: Callable[[int, int], None] | None = None) -> Array:
+    """The ensemble's prediction for ``rows``, float32. ``run`` is the run's directory; ``told`` hears how many of how
+    many members have predicted."""
+    predicted = []
+    for member in ensemble.members:
+        predicted.append(predict_member(run, member, rows))
+        if told and len(ensemble.members) > 1:
+            told(len(predicted), len(ensemble.members))
+    return mean(predicted, [member.weight for member in ensemble.members])
 
 
 def figures(run: Path, members: Sequence[Member]) -> tuple[Figure, ...]:

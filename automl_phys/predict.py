@@ -28,5 +28,6 @@ def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> 
     rows = task.read_new(problem, source)
     for note in rows.notes:
         show.say(note)
-    task.write_scores(problem, rows, ensemble.predict(run_dir.path, winner, rows), winner.calibration, target)
+    scores = ensemble.predict(run_dir.path, winner, rows, lambda done, total: show.advance(done, total, "members"))
+    task.write_scores(problem, rows, scores, winner.calibration, target)
     return readable.rows(plan.facts, getattr(rows, "asked", len(rows)))
