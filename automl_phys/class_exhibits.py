@@ -147,10 +147,10 @@ def _winner(
 
 
 def _sweep(test: Sample, classes: Sequence[str], seed: int) -> Sweep | None:
-    """What a threshold on the winner's output for the signal does; None for more than two classes."""
-    if len(classes) != 2:
+    """What a threshold on the winner's output for the signal does; None for more than two classes without a signal."""
+    if len(classes) > 2 and test.signal is None:
         return None
-    name, rest = classes[test.positive], classes[1 - test.positive]
+    name, rest = classes[test.positive], "the rest" if len(classes) > 2 else classes[1 - test.positive]
     even = "0.5"
     points = {f"{float(point):.0%} signal efficiency": curves.threshold_at(test, test.positive, float(point))
               for point in class_tables.WORKING_POINTS}

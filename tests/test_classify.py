@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from automl_phys import leaderboard, measures, metrics
+from automl_phys import class_exhibits, leaderboard, measures, metrics
 from automl_phys.contracts import Candidate
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Estimate, Score
@@ -92,8 +92,17 @@ def test_the_gain_over_the_baseline_is_told(evaluation):
     assert "better than the linear baseline by" in evaluation.verdict
 
 
-def test_no_threshold_tells_three_classes_apart(evaluation):
-    assert evaluation.sweep is None
+def test_a_threshold_tells_the_signal_from_the_rest(evaluation, problem):
+    sweep, weight, signal = evaluation.sweep, problem.test.weight, problem.test.target == problem.schema.signal
+    assert (sweep.signal.name, sweep.background.name, sweep.output) == ("top", "the rest", "p(top)")
+    assert (sweep.signal.total, sweep.background.total) == pytest.approx((weight[signal].sum(), weight[~signal].sum()), rel=1e-6)
+    efficiency, place = sweep.measured[0], sweep.marks["50% signal efficiency"]
+    assert efficiency.values[place] == pytest.approx(0.5, abs=0.02)
+
+
+def test_without_a_signal_no_threshold_tells_three_classes_apart(problem):
+    judged = metrics.sample(problem.test.target, problem.test.weight, model(problem.test), None)
+    assert class_exhibits._sweep(judged, problem.schema.classes, 3) is None
 
 
 def test_figures_are_whole(evaluation):
