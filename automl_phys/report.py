@@ -104,6 +104,7 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
     search_figures = by_section.pop(SEARCH_SECTION, [])
     leaderboard, metrics, *numbers = _results(plan, evaluation)
     outcomes = Counter(finding.outcome for finding in findings)
+    shown = [(pages.anchor(section), section) for section in by_section]
     return {
         "plan": plan, "evaluation": evaluation, "trials": trials, "findings": findings,
         "headline": _headline(plan, evaluation),
@@ -118,8 +119,8 @@ def _content(run_dir: RunDir) -> dict[str, Any]:
         "planned": tuple(_planned(plan)), "space": _space(plan),
         "recipe": run_dir.recipe.read_text(encoding="utf-8"),
         "provenance": tuple(_provenance(rundir.read_json(run_dir.environment, dict[str, Any]))),
-        "contents": [("metrics", "Metrics"), *([("threshold", "Threshold")] if evaluation.sweep else []),
-                     *((pages.anchor(s), s) for s in by_section), ("checks", "Checks"), ("leaderboard", "Leaderboard"),
+        "contents": [("metrics", "Metrics"), *shown[:1], *([("threshold", "Threshold")] if evaluation.sweep else []),
+                     *shown[1:], ("checks", "Checks"), ("leaderboard", "Leaderboard"),
                      *([("numbers", "Numbers")] if numbers else []), ("search", "Search"), ("plan", "Plan"),
                      ("recipe", "Recipe"), ("provenance", "Provenance")],
     } | _thresholds(evaluation.sweep)

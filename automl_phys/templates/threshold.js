@@ -22,9 +22,10 @@
         element("label", { htmlFor: slider.id, className: "long" }, `Threshold on ${data.output} `, slider),
         element("label", { htmlFor: box.id }, "Value ", box)),
       element("div", { className: "tools", role: "group", "aria-label": "Thresholds of the report" }, ...marks),
-      table("What passes", ["true kind", "passes", "Σ w that pass", "fails", "Σ w that fail"],
-        ...kinds.map(kind => row(kind.name, ...kind.cells))),
-      table("At this threshold", ["metric", "value"], ...measured.map(one => row(one.name, one.cell))),
+      element("div", { className: "side-by-side" },
+        table("At this threshold", ["metric", "value"], ...measured.map(one => row(one.name, one.cell))),
+        table("What passes", ["true kind", "passes", "Σ w that pass", "fails", "Σ w that fail"],
+          ...kinds.map(kind => row(kind.name, ...kind.cells)))),
       element("p", { className: "note" }, data.note));
 
     function show(at) {
