@@ -20,6 +20,9 @@ from automl_phys.measures import Measure
 LONGEST_CHOICES = 400
 """Characters of a list of choices that are shown in full."""
 
+OF_TASKS = ("tasks", "families", "metrics")
+"""What can be narrowed to a task."""
+
 METRICS: tuple[tuple[str, Mapping[str, Measure], tuple[str, ...]], ...] = (
     ("Of classifiers", measures.OF_CLASSIFIERS, ("classify", "transfer")),
     ("Of amounts", measures.OF_AMOUNTS, ("regress",)),
@@ -197,12 +200,15 @@ def overview() -> Table:
 def listing(kind: str, names: Sequence[str] = (), task: str | None = None) -> Listing:
     """Things of a kind, all of them or those that are named, or that a task has.
 
-    Raises CallError (``unknown-word``) for a kind, a name or a task that there is not.
+    Raises CallError: ``unknown-word`` for a kind, a name or a task that there is not, ``wrong-option`` for a task's
+    things of a kind that tasks do not have.
     """
     if kind not in KINDS:
         _refuse([kind], [*KINDS, "recipes"], "no kind of thing that is listed")
     if task is not None and task not in registry.names("tasks"):
         _refuse([task], registry.names("tasks"), "not a task")
+    if task is not None and kind not in OF_TASKS:
+        raise CallError(Mistake("wrong-option", f"All tasks have the same {kind}.", "Leave --task out."))
     _, every, show = KINDS[kind]
     found = _of_task(_named(every(), names, kind), task)
     return Listing(found, tuple(show(found, bool(names or task))))

@@ -126,6 +126,12 @@ def test_what_is_misspelt_is_guessed(words, meant, capsys):
     assert f"Did you mean '{meant}'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["data", "checks", "formats"])
+def test_what_all_tasks_share_is_not_narrowed_to_one(kind, capsys):
+    assert main(["list", kind, "--task", "classify"]) == 2
+    assert "Leave --task out." in capsys.readouterr().err
+
+
 def test_nothing_heavy_is_imported_to_list_families():
     code = ("import sys; from automl_phys.cli import main; assert main(['list', 'families', 'mlp']) == 0\n"
             "heavy = {'numpy', 'keras', 'tensorflow', 'jax', 'torch', 'pyarrow', 'sklearn', 'pandas'} & set(sys.modules)\n"
