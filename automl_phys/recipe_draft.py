@@ -112,6 +112,9 @@ def draft(task: str, template: str, paths: Sequence[str], folder: Path, target: 
 
     Raises DataError for files that cannot be read, CallError for what cannot be guessed.
     """
+    if task not in _TASKS:
+        raise CallError(Mistake("wrong-option", f"A recipe for task '{task}' is not filled in from data.",
+                                "Leave --data out."))
     named = [_from(path, folder) for path in paths]
     looked = column_profiles.look(named, folder)
     data = Section("data")

@@ -12,6 +12,7 @@ from pyarrow import csv, feather, parquet
 
 from automl_phys import recipe_draft, yaml_source
 from automl_phys.cli import main
+from automl_phys.errors import CallError
 
 ROWS = 600
 ODD = ("no", "1e3", "#x", "Masse µ [GeV]", "a: b", "- c", "null", "Δφ, rad")
@@ -271,3 +272,8 @@ def test_a_filled_in_template_keeps_what_was_not_filled_in():
     filled = recipe_draft._filled(template, {"data": "data:\n  path: z\n"})
     assert filled == "# A recipe: of things\nrecipe: 1\n\ndata:\n  path: z\n\n# model:\n#   a: 1\n\nseed: 7\n"
     assert re.search(r"(?m)^seed: 7$", filled)
+
+
+def test_a_task_of_somebody_else_has_a_template_only(tmp_path):
+    with pytest.raises(CallError, match="not filled in from data"):
+        recipe_draft.draft("count", "", ["events.csv"], tmp_path, None)
