@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from automl_phys.contracts import Seen
 from automl_phys.exhibits import Outcome
+from automl_phys.readable import estimate, metric
 
 CODE = "C-BASELINE"
 TITLE = "No better than the baseline"
@@ -20,8 +21,7 @@ def check(seen: Seen) -> tuple[Outcome, str]:
     gain = next((s.better_than_baseline for s in seen.evaluation.scores if s.role == "winner"), None)
     if gain is None:
         return "not applicable", "There is no baseline to compare with."
-    said = (f"The gain in {seen.plan.objective} over the baseline is {gain.value:.3g} "
-            f"(68 %: {gain.low:.3g} to {gain.high:.3g}).")
+    said = f"The gain over the baseline, in {metric(seen.plan.objective)}, is {estimate(gain)}."
     if gain.high < 0:
         return "issue", f"{said} Use the baseline, or search longer."
     if gain.value <= gain.high - gain.low:
