@@ -160,6 +160,9 @@ def _metrics(title: str, measured: Mapping[str, Estimate]) -> Table:
         usual = ""
     rows = tuple((readable.metric(name), readable.estimate(one), "" if one.note == usual else one.note)
                  for name, one in measured.items())
+    if not any(note for _, _, note in rows):
+        return Table(title, ("metric", "value"), tuple(row[:2] for row in rows),
+                     "Intervals cover 68 %" + (f": {usual}." if usual else "."))
     return Table(title, ("metric", "value", "note"), rows,
                  "Intervals cover 68 %" + (f"; where there is no note: {usual}." if usual else "."))
 

@@ -128,6 +128,16 @@ def test_a_run_without_thresholds_has_no_section_of_them_and_markdown_never(page
     assert "sweep" not in pages.template("report.md.j2")
 
 
+@pytest.mark.parametrize(("notes", "head", "rows", "note"), [
+    (["bootstrap"] * 3 + ["Wilson"], 3, ["", "", "", "Wilson"], "Intervals cover 68 %; where there is no note: bootstrap."),
+    (["bootstrap"] * 4, 2, None, "Intervals cover 68 %: bootstrap."),
+    (["a", "a", "b", "c"], 3, ["a", "a", "b", "c"], "Intervals cover 68 %."), (["", ""], 2, None, "Intervals cover 68 %.")])
+def test_a_note_that_most_metrics_have_is_said_once(notes, head, rows, note):
+    made = report._metrics("Metrics", {f"m{i}": Estimate(1.0, 0.9, 1.1, one) for i, one in enumerate(notes)})
+    assert len(made.head) == head and made.note == note
+    assert rows is None or [row[2] for row in made.rows] == rows
+
+
 def test_verdict_metrics_figures_findings_leaderboard_come_in_this_order(page):
     ids = [one for one in page.ids if one in ("main", "metrics", "figures-performance", "checks", "leaderboard", "numbers", "search", "recipe", "provenance")]
     assert ids == ["main", "metrics", "figures-performance", "checks", "leaderboard", "numbers", "search", "recipe", "provenance"]
