@@ -99,6 +99,9 @@ def test_overfit(seen):
 def test_worse_than_baseline(seen):
     assert outcome("worse_than_baseline", with_gain(seen, -0.1, -0.11, -0.09)).outcome == "issue"
     assert outcome("worse_than_baseline", with_gain(seen, 0.01, -0.01, 0.03)).outcome == "tip"
+    assert outcome("worse_than_baseline", with_gain(seen, -0.03, -0.05, -0.01)).outcome == "tip", "1.5 σ"
+    assert outcome("worse_than_baseline", with_gain(seen, 0.0, 0.0, 0.0)).outcome == "tip", "the baseline itself"
+    assert outcome("worse_than_baseline", with_gain(seen, 0.05, 0.03, 0.07)).outcome == "passed"
     alone = replace(seen, evaluation=replace(seen.evaluation, scores=()))
     assert outcome("worse_than_baseline", alone).outcome == "not applicable"
 

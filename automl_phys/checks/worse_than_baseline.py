@@ -17,12 +17,13 @@ SOURCES = "Nadeau, Bengio, Machine Learning 52 (2003) 239"
 
 
 def check(seen: Seen) -> tuple[Outcome, str]:
-    """Issue when the baseline is better on the test rows, tip when the gain is within its uncertainty."""
+    """Issue when the baseline is better by two standard deviations, tip when the gain is within these: as the verdict
+    has it."""
     gain = next((s.better_than_baseline for s in seen.evaluation.scores if s.role == "winner"), None)
     if gain is None:
         return "not applicable", "There is no baseline to compare with."
     said = f"The gain over the baseline, in {metric(seen.plan.objective)}, is {estimate(gain)}."
-    if gain.high < 0:
+    if gain.value < 0 and gain.value <= gain.low - gain.high:
         return "issue", f"{said} Use the baseline, or search longer."
     if gain.value <= gain.high - gain.low:
         return "tip", f"{said} That is less than two standard deviations: the simpler baseline will do."
