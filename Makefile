@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	@echo "The report: runs/classify-jets/latest/report.html"
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 	$(BIN)/automl-phys run recipes/classify-jets.yaml --smoke --out $(VENV)/smoke-runs
 
 lint: $(VENV)/.installed-dev

@@ -254,13 +254,22 @@ def test_a_server_that_is_not_there_is_told_before_anything_runs(fakes, tmp_path
 
 # ---------------------------------------------------------------- in the browser
 
+HEEDING_CTRL_C = """
+import signal, sys
+from automl_phys.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main(sys.argv[1:]))
+"""
+"""The program; tests that were started in the background of a script ignore Ctrl-C, and so would what they start."""
+
+
 def test_the_dashboard_shows_the_studies_of_a_run(fakes, tmp_path):
     pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed here")
     plan, run = fakes.plan("line", "raising"), RunDir(tmp_path / "20261127-120000-abcdef00")
     do(fakes, plan, run.path)
     rundir.write_json(run.plan, plan)
     run.search.unlink()  # as of a run that is older than records are
-    with subprocess.Popen([sys.executable, "-u", "-m", "automl_phys.cli", "dashboard", str(run.path), "--port", "0"],
+    with subprocess.Popen([sys.executable, "-u", "-c", HEEDING_CTRL_C, "dashboard", str(run.path), "--port", "0"],
                           stdout=subprocess.PIPE, text=True) as server:
         address = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
         with urllib.request.urlopen(f"{address}/dashboard", timeout=20) as page:
