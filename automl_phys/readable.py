@@ -28,6 +28,10 @@ MAX_CHARACTERS = 60
 """Longer lists of choices are cut in tables."""
 
 
+ROUNDING = 1e-12
+"""Of a value: errors as small are what sums leave over, and none."""
+
+
 def estimate(found: Estimate) -> str:
     """``0.9352 ± 0.0021``, or ``14.2 +1.9 −1.1`` where the errors differ; two significant digits of the smaller error.
 
@@ -38,7 +42,8 @@ def estimate(found: Estimate) -> str:
         return f"> {rounded(found.value, 2)}"
     if not (isfinite(found.value) and isfinite(found.low) and isfinite(found.high)):
         return cell(found.value)
-    up, down = found.high - found.value, found.value - found.low
+    up, down = (0.0 if abs(error) <= ROUNDING * abs(found.value) else error
+                for error in (found.high - found.value, found.value - found.low))
     errors = [error for error in (up, down) if error > 0]
     if not errors or min(up, down) < 0:
         return cell(found.value)
