@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl_phys import registry, space, window_units
+from automl_phys import registry, space, window_space, window_units
 from automl_phys.contracts import Costed, Facts
 from automl_phys.series_problem import LEVELS, MEDIAN, Panel, Windows, cuts
 from automl_phys.trials import Job
@@ -187,7 +187,7 @@ def test_units_undo_themselves_and_divide_by_no_zero() -> None:
     given = panel([np.full(100, 5.0), waves(100)], 4)
     windows = problem(given).train
     known = window_units.known(windows)
-    for off in window_units.LEVELS_OFF:
+    for off in window_space.LEVELS_OFF:
         units = window_units.units(windows, 12, off, known)
         assert (units.scale > 0).all() and np.isfinite(units.place).all() and (units.weight > 0).all()
         there = units.forward(windows.target)[..., None]
