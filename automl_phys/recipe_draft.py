@@ -269,17 +269,22 @@ def _image(data: Section, looked: Looked, always: bool) -> str:
     return found[0]
 
 
+def _inputs(data: Section, looked: Looked, taken: Sequence[str], found: Profile | None, amounts: bool = False,
+            spectators: bool = True, categories: bool = True, remedy: str = "median") -> list[str]:
+    """What is learned from: images, or the columns whose names are given back, with what becomes of their gaps."""
+    if _image(data, looked, always=False):
+        return []
+    features = _features(data, looked, taken, found, amounts, spectators, categories)
+    _gaps(data, looked, features, remedy)
+    return features
+
+
 # ---------------------------------------------------------------- task by task
 
 def _classify(data: Section, looked: Looked, target: str | None) -> dict[str, Section]:
     found = _labels(data, looked, target)
     taken = [found.name, *_weight(data, looked, [found.name], found)]
-    if image := _image(data, looked, always=False):
-        features: list[str] = []
-        taken.append(image)
-    else:
-        features = _features(data, looked, taken, found)
-        _gaps(data, looked, features, "median")
+    features = _inputs(data, looked, taken, found)
     _cut(data, looked, found, features)
     _split(data)
     return {}
@@ -292,12 +297,7 @@ def _regress(data: Section, looked: Looked, target: str | None) -> dict[str, Sec
     for other in guess.others:
         data.put("target", word(other), "may be meant, too", off=True)
     taken = [found.name, *_weight(data, looked, [found.name], None)]
-    if image := _image(data, looked, always=False):
-        features: list[str] = []
-        taken.append(image)
-    else:
-        features = _features(data, looked, taken, found, amounts=True, spectators=False)
-        _gaps(data, looked, features, "median")
+    features = _inputs(data, looked, taken, found, amounts=True, spectators=False)
     _cut(data, looked, found, features, all_classes=False)
     _split(data)
     return {}
@@ -344,12 +344,7 @@ def _generate(data: Section, looked: Looked, target: str | None) -> dict[str, Se
     given = role_guesses.known(looked, target) if target else role_guesses.class_like(looked)
     taken = [given.name] if given else []
     taken += _weight(data, looked, taken, given)
-    if image := _image(data, looked, always=False):
-        features: list[str] = []
-        taken.append(image)
-    else:
-        features = _features(data, looked, taken, None, spectators=False, categories=False)
-        _gaps(data, looked, features, "drop")
+    features = _inputs(data, looked, taken, None, spectators=False, categories=False, remedy="drop")
     if given and role_guesses.may_be_classes(given):
         data.put("categorical", f"[{word(given.name)}]", f"values are names: {role_guesses.shares(given.counts)}")
     _cut(data, looked, given, features)
@@ -395,12 +390,7 @@ def _anomalies(data: Section, looked: Looked, target: str | None) -> dict[str, S
     data.put("truth", word("label == 1"), "which are anomalies, for judging only; default: what is not normal",
              off=True)
     taken += _weight(data, looked, taken, None)
-    if image := _image(data, looked, always=False):
-        features: list[str] = []
-        taken.append(image)
-    else:
-        features = _features(data, looked, taken, label)
-        _gaps(data, looked, features, "median")
+    features = _inputs(data, looked, taken, label)
     _cut(data, looked, label if label and label.missing else None, features, all_classes=False)
     _split(data)
     return {"anomaly": _anomaly(normal_rows, role_guesses.masses(looked, features))}
