@@ -38,6 +38,7 @@ from automl_phys.command_line import (
     TrustCluster,
     app,
     tell,
+    tell_json,
 )
 from automl_phys.errors import (
     EXIT_BUG,
@@ -107,7 +108,7 @@ def run(
     as_json: Json = False, trust_environment: Trust = False, trust_cluster: TrustCluster = False,
 ) -> None:
     """Do the whole thing: plan, search, refit, evaluate, report."""
-    from automl_phys import lock_repeats, locks, pipeline, rundir
+    from automl_phys import lock_repeats, locks, pipeline
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
@@ -121,7 +122,7 @@ def run(
             repeat = lock_repeats.repeat(lock, run_dir) if lock and not (sets or smoke) else None
             code = EXIT_DONE if repeat is None or repeat.agrees else EXIT_EXPECTATION_MISSED
             if as_json:
-                typer.echo(rundir.as_json({"exit": code, **pipeline.outcome(run_dir), "repeat": repeat}), nl=False)
+                tell_json({"exit": code, **pipeline.outcome(run_dir), "repeat": repeat})
             else:
                 show.finished(run_dir)
             if repeat is not None and not as_json:
@@ -141,7 +142,7 @@ def plan(
     trust_environment: Trust = False,
 ) -> None:
     """Show what would run, and why, before anything runs."""
-    from automl_phys import pipeline, rundir
+    from automl_phys import pipeline
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
@@ -150,7 +151,7 @@ def plan(
         decided = pipeline.make_plan(wanted)
         script = pipeline.job_script(decided)
     if as_json:
-        typer.echo(rundir.as_json(decided), nl=False)
+        tell_json(decided)
         return
     Terminal().plan(decided)
     if script:
@@ -311,7 +312,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Set runs side by side: recipes, metrics, how sure the differences are."""
-    from automl_phys import archives, pipeline, rundir
+    from automl_phys import archives, pipeline
     from automl_phys.console import Terminal
 
     with Terminal(quiet=as_json) as show:
@@ -319,7 +320,7 @@ def compare(
         if not as_json:
             show.compared(found, page)
     if as_json:
-        typer.echo(rundir.as_json(found), nl=False)
+        tell_json(found)
 
 
 @app.command()
@@ -357,7 +358,7 @@ def check(
         if not as_json:
             show.table(check_outputs.table(checks.done))
     if as_json:
-        typer.echo(rundir.as_json({"exit": checks.exit_code, "checks": checks.done, "updates": updates}), nl=False)
+        tell_json({"exit": checks.exit_code, "checks": checks.done, "updates": updates})
     else:
         for line in updates:
             typer.echo(line)
@@ -366,10 +367,10 @@ def check(
 
 def _tell(error: AutomlPhysError, as_json: bool) -> int:
     """Tell a person what is wrong on stderr; a program that asked for JSON, on stdout too."""
-    from automl_phys import rundir, wording
+    from automl_phys import wording
 
     if as_json:
-        typer.echo(rundir.as_json(wording.as_data(error)), nl=False)
+        tell_json(wording.as_data(error))
     typer.echo(f"{wording.render(error)}\n{wording.learn_more(error)}", err=True)
     return error.exit_code
 

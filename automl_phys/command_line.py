@@ -91,10 +91,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
 def tell(said: Sequence[str], as_json: bool, written: Sequence[Path] = (), **more: Any) -> None:
     """What a command did: its lines for a person; as JSON the files that it wrote, the lines, and ``more``."""
     if as_json:
-        from automl_phys import rundir
-
-        typer.echo(rundir.as_json({"exit": EXIT_DONE, "written": [str(file) for file in written], "said": list(said),
-                                   **more}), nl=False)
+        tell_json({"exit": EXIT_DONE, "written": [str(file) for file in written], "said": list(said), **more})
         return
     for line in said:
         typer.echo(line)
+
+
+def tell_json(found: Any) -> None:
+    """Plain data or dataclasses for a program, on stdout."""
+    from automl_phys import rundir
+
+    typer.echo(rundir.as_json(found), nl=False)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from automl_phys import completions, registry
-from automl_phys.command_line import Json, Quiet, app
+from automl_phys.command_line import Json, Quiet, app, tell_json
 from automl_phys.errors import EXIT_DONE, EXIT_RUN_FAILED, CallError, Mistake
 
 
@@ -75,11 +75,11 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Tell what a finding or a mistake means, why it matters and what to do."""
-    from automl_phys import explanations, rundir
+    from automl_phys import explanations
 
     found = explanations.find(codes or ())
     if as_json:
-        typer.echo(rundir.as_json(found), nl=False)
+        tell_json(found)
     else:
         typer.echo("\n\n".join(map(explanations.in_full, found)) if codes else explanations.in_short(found))
 
@@ -99,7 +99,6 @@ def doctor(
 ) -> None:
     """Tell whether runs will work here, what sees the GPUs, and what to install; exit code 1 if something is needed."""
     from automl_phys import doctor as stage
-    from automl_phys import rundir
     from automl_phys.console import Terminal
 
     with Terminal(quiet or as_json) as show:
@@ -108,5 +107,5 @@ def doctor(
         if not as_json:
             show.diagnosed(found)
     if as_json:
-        typer.echo(rundir.as_json(found), nl=False)
+        tell_json(found)
     raise SystemExit(EXIT_DONE if found.works else EXIT_RUN_FAILED)

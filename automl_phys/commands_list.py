@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automl_phys import completions
-from automl_phys.command_line import Json, app
+from automl_phys.command_line import Json, app, tell_json
 from automl_phys.errors import CallError, Mistake
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ def list_(
 
 def _show(tables: Sequence[Table], found: Any, as_json: bool) -> None:
     if as_json:
-        from automl_phys import rundir
 
-        typer.echo(rundir.as_json(found), nl=False)
+        tell_json(found)
         return
     from automl_phys.console import Terminal
 
