@@ -39,6 +39,7 @@ from automl_phys.command_line import (
     TrustCluster,
     app,
     command,
+    in_lines,
     tell,
     tell_json,
 )
@@ -72,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(error, "--json" in given)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever arrives here is our bug, and is reported as one
         return _report_bug(error, given)
-    return code if isinstance(code, int) else EXIT_DONE  # 130 for Ctrl-C
+    if code == EXIT_INTERRUPTED:
+        typer.echo("Interrupted.", err=True)
+    return code if isinstance(code, int) else EXIT_DONE
 
 
 @app.callback(invoke_without_command=True)
@@ -140,7 +143,7 @@ def run(
             if code:
                 raise SystemExit(code)
         except KeyboardInterrupt:
-            again = shlex.join(["automl-phys", "run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
+            again = _again("--resume")
             show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")
             if as_json:
                 tell_json({"exit": EXIT_INTERRUPTED, "resume": again})
@@ -374,6 +377,9 @@ def check(
                 rundir.write_text(path, content(checks.done))
         if not as_json:
             show.table(check_outputs.table(checks.done))
+        if checks.interrupted:
+            again = _again("--cached")
+            show.error(f"Interrupted; runs that came to their end need not be done again. Go on with:\n  {again}")
     if as_json:
         tell_json({"exit": checks.exit_code, "checks": checks.done, "updates": updates})
     else:
@@ -382,13 +388,18 @@ def check(
     raise SystemExit(checks.exit_code)
 
 
+def _again(option: str) -> str:
+    """The line that was given, with an option that takes up what was done."""
+    return shlex.join(["automl-phys", *(word for word in sys.argv[1:] if word != option), option])
+
+
 def _tell(error: AutomlPhysError, as_json: bool) -> int:
     """Tell a person what is wrong on stderr; a program that asked for JSON, on stdout too."""
     from automl_phys import wording
 
     if as_json:
         tell_json(wording.as_data(error))
-    typer.echo(f"{wording.render(error)}\n{wording.learn_more(error)}", err=True)
+    typer.echo(in_lines(f"{wording.render(error)}\n{wording.learn_more(error)}", sys.stderr), err=True)
     return error.exit_code
 
 

@@ -6,10 +6,12 @@ in :mod:`automl_phys.cli` and the modules ``commands_…``.
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -132,7 +134,17 @@ def tell(said: Sequence[str], as_json: bool, written: Sequence[Path] = (), **mor
         tell_json({"exit": EXIT_DONE, "written": [str(file) for file in written], "said": list(said), **more})
         return
     for line in said:
-        typer.echo(line)
+        typer.echo(in_lines(line, sys.stdout))
+
+
+def in_lines(text: str, stream: TextIO) -> str:
+    """A text whose lines are broken between words, where ``stream`` is a terminal, which would break them anywhere.
+    Lines that begin with a blank are code or have been broken already, and are left."""
+    if not stream.isatty():
+        return text
+    width = typer.get_terminal_size().columns
+    return "\n".join("\n".join(textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False))
+                     if len(line) > width and not line.startswith(" ") else line for line in text.split("\n"))
 
 
 def tell_json(found: Any) -> None:

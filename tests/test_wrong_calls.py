@@ -1,11 +1,13 @@
 """Command lines that typer refuses: told like every other mistake, as JSON where that is asked for."""
 
+import io
 import json
 
 import pytest
 
 from automl_phys import explanations
 from automl_phys.cli import main
+from automl_phys.command_line import in_lines
 
 WRONG = [
     (["rnu", "x"], "unknown-command", "'rnu' is not a command. Did you mean 'run'?", "Known: init, list"),
@@ -66,3 +68,24 @@ def test_help_names_arguments_as_they_are_written(command, usage, capsys):
     assert out.splitlines()[0] == f"Usage: automl-phys {command} [OPTIONS] {usage}".rstrip()
     assert "<" not in out.replace("<=x", "")
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["export {} --format onnx", "dashboard {}", "predict {} x.csv -o s.csv", "report {}"])
+def test_a_file_is_no_folder_of_a_run(command, tmp_path, capsys):
+    file = tmp_path / "x.yaml"
+    file.write_text("recipe: 1\n")
+    assert main([*command.format(file).split(), *([] if command.startswith("dashboard") else ["--json"])]) == 2
+    assert "explain not-a-run" in capsys.readouterr().err
+
+
+def test_lines_are_broken_between_words_on_a_terminal_only(monkeypatch):
+    class Screen(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "A sentence that is longer than the forty columns of it.\n  code = that(is, left, as_it_is, wherever_it_ends)"
+    assert in_lines(text, io.StringIO()) == text
+    first, second, code = in_lines(text, Screen()).split("\n")
+    assert f"{first} {second}\n{code}" == text
+    assert max(len(first), len(second)) <= 40
