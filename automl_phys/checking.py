@@ -20,6 +20,7 @@ from automl_phys import (
     data_files,
     expect_update,
     expectations,
+    interrupts,
     locks,
     machine,
     pipeline,
@@ -140,6 +141,7 @@ def run(found: Sequence[tuple[str, Recipe]], wish: Wish, checks: Checks, show: T
             folder, error = (before, "") if before else _in_own_process(given, wanted.seed, wish)
         except KeyboardInterrupt:
             checks.interrupted = True
+            show.say("Stopped by hand; what is left is skipped.")
             checks.done.append(_checked(given, wanted, "skipped", error="It was stopped by hand."))
             continue
         checks.done.append(_judged(given, wanted, wish, folder, error, before is not None, time.monotonic() - began))
@@ -230,12 +232,15 @@ def _in_own_process(given: str, seed: int, wish: Wish) -> tuple[Path | None, str
     """The folder of a run, or why there is none."""
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(_run, given, seed, wish).result()
+            with interrupts.held():
+                begun = pool.submit(_run, given, seed, wish)
+            return begun.result()
     except BrokenProcessPool:
         return None, "The process died; the system may have run out of memory."
 
 
 def _run(given: str, seed: int, wish: Wish) -> tuple[Path | None, str]:
+    interrupts.let()
     wanted = _loaded(given, wish, seed)
     try:
         with wanted.locating(), Terminal(wish.quiet) as show:

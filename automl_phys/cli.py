@@ -25,6 +25,7 @@ from automl_phys import (
     commands_list,  # noqa: F401
     commands_share,  # noqa: F401
     completions,
+    wrong_calls,
 )
 from automl_phys.command_line import (
     Json,
@@ -37,10 +38,13 @@ from automl_phys.command_line import (
     Trust,
     TrustCluster,
     app,
+    command,
+    in_lines,
     tell,
     tell_json,
 )
 from automl_phys.errors import (
+    EXIT_BAD_INPUT,
     EXIT_BUG,
     EXIT_DONE,
     EXIT_EXPECTATION_MISSED,
@@ -60,23 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with completions.answering(os.environ):
-            app(given, prog_name="automl-phys")
-    except SystemExit as end:  # how typer ends: 0, 2 for a wrong call, 130 for Ctrl-C
+            code = app(given, prog_name="automl-phys", standalone_mode=False)
+    except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_DONE
+    except typer.TyperException as error:
+        return _tell(wrong_calls.told(error), "--json" in given)
     except AutomlPhysError as error:
         return _tell(error, "--json" in given)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever arrives here is our bug, and is reported as one
         return _report_bug(error, given)
-    return EXIT_DONE
+    if code == EXIT_INTERRUPTED:
+        typer.echo("Interrupted.", err=True)
+    return code if isinstance(code, int) else EXIT_DONE
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _root(
+    ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     if version:
         typer.echo(__version__)
+    elif ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), err=True)
+        raise SystemExit(EXIT_BAD_INPUT)
 
 
-@app.command()
+@command()
 def validate(recipes: Annotated[list[str], typer.Argument(
     metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes to check.")], as_json: Json = False) -> None:
     """Tell every mistake of a recipe at once; opens no data."""
@@ -98,11 +111,11 @@ def validate(recipes: Annotated[list[str], typer.Argument(
         raise RecipeError(list(dict.fromkeys(mistakes)))  # two recipes may extend the same broken one
 
 
-@app.command()
+@command()
 def run(
     recipe: RecipeFile, sets: Sets = None, smoke: Smoke = False, quiet: Quiet = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the last run of this recipe.")] = False,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the runs.")] = Path("runs"),
     cache: Annotated[bool, typer.Option(
         "--cache/--no-cache", help="Take over what an earlier run prepared of the same inputs.")] = True,
     as_json: Json = False, trust_environment: Trust = False, trust_cluster: TrustCluster = False,
@@ -130,12 +143,14 @@ def run(
             if code:
                 raise SystemExit(code)
         except KeyboardInterrupt:
-            again = shlex.join(["automl-phys", "run", *(a for a in sys.argv[2:] if a != "--resume"), "--resume"])
+            again = _again("--resume")
             show.error(f"Interrupted; nothing that was finished is lost. Go on with:\n  {again}")
+            if as_json:
+                tell_json({"exit": EXIT_INTERRUPTED, "resume": again})
             raise SystemExit(EXIT_INTERRUPTED) from None
 
 
-@app.command()
+@command()
 def plan(
     recipe: RecipeFile, sets: Sets = None, smoke: Smoke = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
@@ -159,19 +174,21 @@ def plan(
         typer.echo(f"Each batch job would be submitted with this script:\n\n{script}")
 
 
-@app.command()
+@command()
 def predict(
     run: PackedRun,
     data: Annotated[str | None, typer.Argument(
+        metavar="DATA",
         help="New data: a file, a glob, or a folder of images. None for an agent, which plays.")] = None,
     output: Annotated[Path | None, typer.Option(
-        "-o", "--output",
+        "-o", "--output", metavar="FILE",
         help="Where the scores go, or an agent's steps: .parquet, .csv, .feather, .h5 or .root.")] = None,
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Of an agent: how many episodes it plays.")] = 10,
+    episodes: Annotated[int, typer.Option(
+        "--episodes", metavar="N", min=1, help="Of an agent: how many episodes it plays.")] = 10,
     seed: Annotated[int, typer.Option(
-        "--seed", min=0, help="Of an agent: the same seed begins the same episodes.")] = 0,
+        "--seed", metavar="N", min=0, help="Of an agent: the same seed begins the same episodes.")] = 0,
     render: Annotated[Path | None, typer.Option(
-        "--render", help="Of an agent: where a film of the first episode goes, .gif or .mp4.")] = None,
+        "--render", metavar="FILE", help="Of an agent: where a film of the first episode goes, .gif or .mp4.")] = None,
     explore: Annotated[bool, typer.Option("--explore", help="Of an agent: act at random as while it learnt.")] = False,
     trust_environment: Trust = False, quiet: Quiet = False, as_json: Json = False,
 ) -> None:
@@ -216,12 +233,13 @@ def _play(run_dir: RunDir, data: str | None, files: tuple[Path | None, Path | No
          list(written.values()))
 
 
-@app.command()
+@command()
 def generate(
     run: PackedRun,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the events go: .parquet, .csv or .feather.")],
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many events.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same events.")] = 0,
+    output: Annotated[Path, typer.Option(
+        "-o", "--output", metavar="FILE", help="Where the events go: .parquet, .csv or .feather.")],
+    count: Annotated[int, typer.Option("-n", "--count", metavar="N", min=1, help="How many events.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed makes the same events.")] = 0,
     where: Annotated[list[str] | None, typer.Option(
         "--where", metavar="NAME=VALUE", help="Fix a condition, e.g. label=top; may be repeated.")] = None,
     quiet: Quiet = False, as_json: Json = False,
@@ -237,14 +255,15 @@ def generate(
     tell([f"Wrote {count} events to {output}."], as_json, [output])
 
 
-@app.command()
+@command()
 def export(
     run: RunFolder,
     format_: Annotated[str, typer.Option(
         "--format", metavar="FORMAT", autocompletion=completions.formats,
         help="onnx, keras, lightgbm, csv or hls4ml.")],
     output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="The file to write; 'model' with the format's ending by default.")] = None,
+        "-o", "--output", metavar="FILE",
+        help="The file to write; 'model' with the format's ending by default.")] = None,
     quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Write a finished run for other programs, compared with the run before it is kept."""
@@ -262,7 +281,7 @@ def export(
           *(["To use it:"] if written.load else []), *(f"  {line}" for line in written.load)], as_json, files)
 
 
-@app.command()
+@command()
 def report(
     run: Annotated[Path, typer.Argument(
         metavar="RUN|FOLDER", autocompletion=completions.runs,
@@ -292,10 +311,10 @@ def report(
     tell(said, as_json, [path])
 
 
-@app.command()
+@command()
 def dashboard(
     run: RunFolder,
-    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65_535, help="0 takes a free one.")] = 8080,
 ) -> None:
     """Look at the search of a run in the browser, with optuna-dashboard; Ctrl-C ends it."""
     from automl_phys import pipeline
@@ -304,7 +323,7 @@ def dashboard(
     pipeline.dashboard(RunDir(run), port, typer.echo)
 
 
-@app.command()
+@command()
 def compare(
     runs: Annotated[list[str], typer.Argument(
         metavar="RUN RUN...", autocompletion=completions.runs,
@@ -324,7 +343,7 @@ def compare(
         tell_json(found)
 
 
-@app.command()
+@command()
 def check(
     recipes: Annotated[list[str], typer.Argument(
         metavar="RECIPE...", autocompletion=completions.recipes, help="Recipes with a section 'expect'.")],
@@ -334,12 +353,13 @@ def check(
         "--cached", help="Take earlier runs of the very same recipe, data, versions and code.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Write what was measured into the recipes.")] = False,
     seeds: Annotated[int, typer.Option(
-        "--seeds", min=1, max=1000, help="Run each with so many seeds, its own and those that follow.")] = 1,
+        "--seeds", metavar="N", min=1, max=1000,
+        help="Run each with so many seeds, its own and those that follow.")] = 1,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE.xml", help="Write JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option(
         "--markdown", metavar="FILE.md", help="Write a table for a merge request.")] = None,
     as_json: Json = False,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the runs.")] = Path("runs"),
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the runs.")] = Path("runs"),
     trust_environment: Trust = False, trust_cluster: TrustCluster = False, quiet: Quiet = False,
 ) -> None:
     """Run recipes and hold what they measure against what they expect; exit code 4 on a miss."""
@@ -358,6 +378,9 @@ def check(
                 rundir.write_text(path, content(checks.done))
         if not as_json:
             show.table(check_outputs.table(checks.done))
+        if checks.interrupted:
+            again = _again("--cached")
+            show.error(f"Interrupted; runs that came to their end need not be done again. Go on with:\n  {again}")
     if as_json:
         tell_json({"exit": checks.exit_code, "checks": checks.done, "updates": updates})
     else:
@@ -366,13 +389,18 @@ def check(
     raise SystemExit(checks.exit_code)
 
 
+def _again(option: str) -> str:
+    """The line that was given, with an option that takes up what was done."""
+    return shlex.join(["automl-phys", *(word for word in sys.argv[1:] if word != option), option])
+
+
 def _tell(error: AutomlPhysError, as_json: bool) -> int:
     """Tell a person what is wrong on stderr; a program that asked for JSON, on stdout too."""
     from automl_phys import wording
 
     if as_json:
         tell_json(wording.as_data(error))
-    typer.echo(f"{wording.render(error)}\n{wording.learn_more(error)}", err=True)
+    typer.echo(in_lines(f"{wording.render(error)}\n{wording.learn_more(error)}", sys.stderr), err=True)
     return error.exit_code
 
 

@@ -6,15 +6,18 @@ in :mod:`automl_phys.cli` and the modules ``commands_…``.
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from automl_phys import completions
-from automl_phys.errors import EXIT_DONE
+from automl_phys import completions, registry
+from automl_phys.errors import EXIT_DONE, CallError, Mistake
 
 GROUPS = {
     "Begin": ("init", "list", "validate", "plan"),
@@ -51,14 +54,50 @@ class Grouped(TyperGroup):
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is called. Raises CallError where there is none of that name."""
+        name = args[0]
+        if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
+            known = [one for one in self.list_commands(ctx) if not self.commands[one].hidden]
+            meant = registry.did_you_mean(name, known)
+            raise CallError(Mistake("unknown-command", f"'{name}' is not a command.{meant}",
+                                    f"Known: {', '.join(known)}."))
+        return super().resolve_command(ctx, args)
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer gives it
         """Write the examples."""
         formatter.write("".join(["\nExamples:\n", *(f"  {line}\n" for line in EXAMPLES)]))
 
 
+class Plain(TyperCommand):
+    """A command whose help names arguments as they are written, without types: ``RUN``, ``[DATA]``, ``RECIPE...``."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands behind the command's name on the line of its usage."""
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return ["[OPTIONS]", *(_name(one) if one.required or _name(one).startswith("[") else f"[{_name(one)}]"
+                               for one in arguments)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the options."""
+        told = [(one, one.get_help_record(ctx)) for one in self.get_params(ctx)]
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            rows = [(_name(one) if kind == "argument" else record[0], record[1])
+                    for one, record in told if record and one.param_type_name == kind]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def _name(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
 app = typer.Typer(
-    cls=Grouped, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    cls=Grouped, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="AutoML for physicists: one YAML recipe in, a report with uncertainties out.")
+command = partial(app.command, cls=Plain)
+"""Registers a command of the app."""
 
 
 def _complete_set(ctx: typer.Context, incomplete: str) -> list[completions.Completion]:
@@ -74,7 +113,8 @@ RunFolder = Annotated[Path, typer.Argument(
 PackedRun = Annotated[str, typer.Argument(
     metavar="RUN", autocompletion=completions.runs,
     help="Folder of a run, e.g. runs/NAME/latest; or an archive with its model, or an address of one.")]
-LimitGb = Annotated[float, typer.Option("--limit-gb", min=0.001, help="How much an archive may hold, unpacked.")]
+LimitGb = Annotated[float, typer.Option(
+    "--limit-gb", metavar="GB", min=0.001, help="How much an archive may hold, unpacked.")]
 Sets = Annotated[list[str] | None, typer.Option(
     "--set", metavar="KEY=VALUE", autocompletion=_complete_set,
     help="Override any key, e.g. search.trials=10; may be repeated.")]
@@ -94,7 +134,17 @@ def tell(said: Sequence[str], as_json: bool, written: Sequence[Path] = (), **mor
         tell_json({"exit": EXIT_DONE, "written": [str(file) for file in written], "said": list(said), **more})
         return
     for line in said:
-        typer.echo(line)
+        typer.echo(in_lines(line, sys.stdout))
+
+
+def in_lines(text: str, stream: TextIO) -> str:
+    """A text whose lines are broken between words, where ``stream`` is a terminal, which would break them anywhere.
+    Lines that begin with a blank are code or have been broken already, and are left."""
+    if not stream.isatty():
+        return text
+    width = typer.get_terminal_size().columns
+    return "\n".join("\n".join(textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False))
+                     if len(line) > width and not line.startswith(" ") else line for line in text.split("\n"))
 
 
 def tell_json(found: Any) -> None:

@@ -11,15 +11,16 @@ from typing import Annotated
 import typer
 
 from automl_phys import completions, registry
-from automl_phys.command_line import Json, Quiet, app, tell_json
+from automl_phys.command_line import Json, Quiet, command, tell_json
 from automl_phys.errors import EXIT_DONE, EXIT_RUN_FAILED, CallError, Mistake
 
 
-@app.command()
+@command()
 def init(
     task: Annotated[str, typer.Argument(
-        autocompletion=completions.tasks, help="What the recipe is for, e.g. classify.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write instead of printing.")] = None,
+        metavar="TASK", autocompletion=completions.tasks, help="What the recipe is for, e.g. classify.")],
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", metavar="FILE", help="File to write instead of printing.")] = None,
     data: Annotated[list[str] | None, typer.Option(
         "--data", metavar="FILE", help="Your data: a file, file.root:tree, a glob or a folder of images, to fill the "
                                        "recipe in by what stands in the columns; may be repeated.")] = None,
@@ -67,7 +68,7 @@ def _check_options(task: str, data: list[str] | None, target: str | None, enviro
                                 "Name the file too: --data FILE."))
 
 
-@app.command()
+@command()
 def explain(
     codes: Annotated[list[str] | None, typer.Argument(
         metavar="[CODE...]", autocompletion=completions.codes,
@@ -84,7 +85,7 @@ def explain(
         typer.echo("\n\n".join(map(explanations.in_full, found)) if codes else explanations.in_short(found))
 
 
-@app.command()
+@command()
 def schema() -> None:
     """Print the recipe language as JSON Schema, for completion in editors."""
     from automl_phys import schema as language
@@ -92,7 +93,7 @@ def schema() -> None:
     typer.echo(language.text(), nl=False)
 
 
-@app.command()
+@command()
 def doctor(
     as_json: Json = False,
     quiet: Quiet = False,

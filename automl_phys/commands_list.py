@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automl_phys import completions
-from automl_phys.command_line import Json, app, tell_json
+from automl_phys.command_line import Json, command, tell_json
 from automl_phys.errors import CallError, Mistake
 
 if TYPE_CHECKING:
@@ -21,16 +21,18 @@ def _complete(ctx: typer.Context, incomplete: str) -> list[completions.Completio
     return completions.listed([*(["recipes"] if ctx.params.get("recipes") else []), *words], incomplete)
 
 
-@app.command(name="list")
+@command(name="list")
 def list_(
     words: Annotated[list[str] | None, typer.Argument(
         metavar="[KIND [NAME...]]", autocompletion=_complete,
         help="tasks, families, metrics, data, recipes, checks or formats; then names of them, of recipes a folder or "
              "an archive.")] = None,
     task: Annotated[str | None, typer.Option(
-        "--task", autocompletion=completions.tasks, help="Of families and metrics: those of a task.")] = None,
+        "--task", metavar="TASK", autocompletion=completions.tasks,
+        help="Of families and metrics: those of a task.")] = None,
     recipes: Annotated[bool, typer.Option("--recipes", help="List recipes.")] = False,
-    page: Annotated[Path | None, typer.Option("--page", help="Of recipes: write an HTML page of them, too.")] = None,
+    page: Annotated[Path | None, typer.Option(
+        "--page", metavar="FILE.html", help="Of recipes: write an HTML page of them, too.")] = None,
     as_json: Json = False,
 ) -> None:
     """List what there is: tasks, families with their parameters, metrics, data, recipes, checks, formats."""

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from automl_phys.command_line import Json, LimitGb, Quiet, app, tell
+from automl_phys.command_line import Json, LimitGb, Quiet, command, tell
 from automl_phys.errors import LintError
 
 
-@app.command()
+@command()
 def lint(
     paths: Annotated[list[Path], typer.Argument(metavar="RECIPE|FOLDER...", help="What is to be shared.")],
     as_json: Json = False,
@@ -25,11 +25,11 @@ def lint(
     tell(["Nothing was found that should not be given away."], as_json)
 
 
-@app.command()
+@command()
 def pack(
     what: Annotated[Path, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or the folder of a run.")],
     output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="The archive, by default NAME.amlphys.zip here.")] = None,
+        "-o", "--output", metavar="FILE", help="The archive, by default NAME.amlphys.zip here.")] = None,
     with_model: Annotated[bool, typer.Option("--with-model", help="Of a run: put in what predicts.")] = False,
     with_data: Annotated[bool, typer.Option("--with-data", help="Put in the data, too.")] = False,
     limit_gb: LimitGb = 2.0,
@@ -47,13 +47,13 @@ def pack(
           *made.notes], as_json, [made.path], sha256=made.sha256)
 
 
-@app.command()
+@command()
 def unpack(
     archive: Annotated[str, typer.Argument(
         metavar="FILE|ADDRESS", help="An archive, or https://...#sha256=HEX.")],
     output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="The new folder, by default named like the archive.")] = None,
-    sha256: Annotated[str, typer.Option("--sha256", help="What the archive's SHA-256 must be.")] = "",
+        "-o", "--output", metavar="FOLDER", help="The new folder, by default named like the archive.")] = None,
+    sha256: Annotated[str, typer.Option("--sha256", metavar="HEX", help="What the archive's SHA-256 must be.")] = "",
     limit_gb: LimitGb = 2.0, quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Check an archive and unpack it into a new folder, whole or not at all."""

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -58,11 +59,15 @@ class Terminal:
         self._plan: Plan | None = None
         self._live: Live | None = None
         self._title = ""
+        self._told = False
+        """Whether the end of a stage is the last that was printed."""
         self._stage_began = clock()
         self._board: Board | None = None
         self._progress: tuple[int, int, str] | None = None
         self._counts_from: tuple[float, int] = (clock(), 0)
         """When the running count began, and at what."""
+        self._last_told = 0
+        """Of the running count, the tenth that was printed last."""
 
     def __enter__(self) -> Terminal:
         return self
@@ -94,34 +99,49 @@ class Terminal:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            self._log.print(Text(f"  {printable(text)}"), soft_wrap=not self._log.is_terminal)
+            self._line(Text(printable(text)))
 
     def advance(self, done: int, total: int, text: str = "") -> None:
+        if not total:
+            return
         before, self._progress = self._progress, (done, total, printable(text))
-        if self._board is not None:
-            self._board.total = total
+        self._count_trials()
+        now = self._clock()
         if before is None or before[1] != total or done < before[0]:
-            now = self._clock()
             slow = before is None and now - self._stage_began >= LEAST_TO_TELL  # else it was there from a former run
-            self._counts_from = (self._stage_began, 0) if slow else (now, done)
-        step = max(1, -(-total // PLAIN_STEPS))
-        due = before is None or done // step != before[0] // step or done == total
-        if due and not self.quiet and self._live is None:
+            self._counts_from, self._last_told = ((self._stage_began, 0) if slow else (now, done)), 0
+        if self.quiet or self._live is not None or self._board is not None:
+            return  # lines of trials count by themselves
+        step = PLAIN_STEPS * done // total
+        if now - self._counts_from[0] >= LEAST_TO_TELL and step > self._last_told:
+            self._last_told = step
             self._log.print(f"  {done}/{total} {printable(text)}".rstrip(), soft_wrap=True)
 
     def trial(self, event: Job | Progress | Result) -> None:
         now = self._clock()
         if self._board is None:
             self._board = Board(now, self._plan if self._title == SEARCH else None)
-            if self._progress is not None:
-                self._board.total = self._progress[1]
+            self._count_trials()
         self._board.update(event, now)
         if self.quiet or not isinstance(event, Result):
             return
         if self._live is None:
             self._log.print(self._board.line(event), soft_wrap=True)
         elif event.status in ("failed", "timed_out"):
-            self._log.print(Text(f"  {self._board.line(event)}", STATUS_STYLES[event.status]))
+            self._line(Text(self._board.line(event), STATUS_STYLES[event.status]))
+
+    def _line(self, text: Text) -> None:
+        """A message within a stage; what does not fit on one line of a terminal stands below its beginning."""
+        if self._log.is_terminal:
+            self._log.print(Padding(text, (0, 0, 0, 2), expand=False))
+        else:
+            self._log.print(Text("  ").append_text(text), soft_wrap=True)
+
+    def _count_trials(self) -> None:
+        """Have the board of trials count as the stage does: of how many, what they are called."""
+        if self._board is not None and self._progress is not None:
+            self._board.done, self._board.total, text = self._progress
+            self._board.what = text or self._board.what
 
     # -------------------------------------------------------- results
 
@@ -165,6 +185,9 @@ class Terminal:
         self._log.print(Text.assemble((first, "bold red"), newline, rest), soft_wrap=True)
 
     def _show(self, parts: Iterable[RenderableType]) -> None:
+        if self._told and self._log.is_terminal and self._results.is_terminal:
+            self._log.print()  # between the last stage and what it came to
+        self._told = False
         for part in parts:
             self._results.print(part)
             self._results.print()
@@ -176,7 +199,7 @@ class Terminal:
         heading = Text.assemble(("● ", "cyan"), (self._title, "bold"), (f"  {spent}", "dim"))
         grid = Table.grid()
         grid.add_row(heading)
-        if self._progress:
+        if self._progress and not self._board:
             done, total, text = self._progress
             bar = Table.grid(padding=(0, 1))
             bar.add_row(ProgressBar(total=total, completed=done, width=BAR_WIDTH, complete_style="cyan"),
@@ -203,6 +226,7 @@ class Terminal:
             self._live.stop()
             self._live = None
         if self._title and not self.quiet:
+            self._told = True
             took = duration(self._clock() - self._stage_began)
             counts = f", {self._board.counts()}" if self._board else ""
             mark, style = ("✓", "green") if completed else ("✗", "red")

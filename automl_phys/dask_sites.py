@@ -12,11 +12,12 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automl_phys import interrupts
 from automl_phys.dask_worker import LIFETIME_VARIABLE, LOG_VARIABLE, THREADS_VARIABLE
 from automl_phys.errors import Mistake, RunError
 from automl_phys.sites import SYSTEMS, Batch
@@ -80,18 +81,20 @@ def local(slots: Sequence[Slot], log: Path) -> Iterator[Workers]:
     by the slot's number. Processes end when this one does, be it by ``kill -9``."""
     from distributed import Nanny, Scheduler, SpecCluster
 
-    with _configured():
-        cluster = SpecCluster(
-            scheduler={"cls": Scheduler, "options": {
-                "host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}},
-            workers={str(i): {"cls": Nanny, "options": {
-                "name": str(i), "nthreads": 1, "host": "127.0.0.1", "memory_limit": f"{slot.memory_mb}MiB",
-                "env": {**slot.environment, LOG_VARIABLE: str(log), THREADS_VARIABLE: str(slot.threads)},
-                "preload": ["automl_phys.dask_worker"],
-                "dashboard": False, "silence_logs": logging.WARNING,
-            }} for i, slot in enumerate(slots)},
-            silence_logs=False)
-    with _closing(cluster), _client(cluster) as client:
+    with ExitStack() as stack:
+        with interrupts.held(), _configured():
+            cluster = SpecCluster(
+                scheduler={"cls": Scheduler, "options": {
+                    "host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}},
+                workers={str(i): {"cls": Nanny, "options": {
+                    "name": str(i), "nthreads": 1, "host": "127.0.0.1", "memory_limit": f"{slot.memory_mb}MiB",
+                    "env": {**slot.environment, LOG_VARIABLE: str(log), THREADS_VARIABLE: str(slot.threads)},
+                    "preload": ["automl_phys.dask_worker"],
+                    "dashboard": False, "silence_logs": logging.WARNING,
+                }} for i, slot in enumerate(slots)},
+                silence_logs=False)
+            stack.enter_context(_closing(cluster))
+            client = stack.enter_context(_client(cluster))
         yield _Local(cluster, client)
 
 

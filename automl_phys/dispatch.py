@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -44,11 +45,17 @@ def interruptible() -> Iterator[None]:
         _interrupted.set()
         signal.default_int_handler(number, frame)
 
+    def swallowed(what: sys.UnraisableHookArgs) -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):  # which is known, and no news
+            told(what)
+
     _interrupted.clear()
-    before = signal.signal(signal.SIGINT, interrupt)
+    before, told = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
+    sys.unraisablehook = swallowed
     try:
         yield
     finally:
+        sys.unraisablehook = told
         signal.signal(signal.SIGINT, before)
         _interrupted.clear()
 

@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from automl_phys import figures, machine, objectives, pages, readable, rundir, sweep_page
+from automl_phys import figures, interrupts, machine, objectives, pages, readable, rundir, sweep_page
 from automl_phys.contracts import Plan, Show
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Outcome, Sweep, Table
 from automl_phys.frames import Inset
@@ -86,8 +86,16 @@ def _several_processes(count: int) -> Iterator[Callable[..., Iterable[Inset]]]:
     if processes < 2:
         yield map
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield pool.map
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+
+    def each(*given: Any) -> Iterable[Inset]:
+        with interrupts.held():
+            return pool.map(*given)
+
+    try:
+        yield each
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody waits for what was not begun
 
 
 # ---------------------------------------------------------------- what stands in the report

@@ -279,7 +279,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     try:
         reader: TypeAdapter[T] = _reader(kind)  # type: ignore[arg-type]  # a type can be hashed
         return reader.validate_json(path.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise CallError(Mistake("not-a-run", f"{path} is not there.",
                                 "Give the folder of a finished run, e.g. runs/NAME/latest.")) from error
     except ValueError as error:

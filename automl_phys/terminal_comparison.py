@@ -6,10 +6,11 @@ Text of the user's files stands in cells and never as markup: the console that p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
 from rich.text import Text
 
 from automl_phys import comparison_tables, terminal_plots, terminal_tables
@@ -18,6 +19,7 @@ from automl_phys.exhibits import Figure
 from automl_phys.readable import printable
 
 COLOURS = {"better": "green", "worse": "red", "not to be told apart": "dim", "the same": "dim", "not known": "dim"}
+WIDTH = 80
 NAME, ESTIMATE, SAID = 13, 15, 12
 """Characters of a metric's longest word, of ``0.9352 ± 0.0021`` and of ``worse, 6.6 σ``, to stand on one line."""
 MOST_OF_ENVIRONMENT = 8
@@ -38,10 +40,9 @@ def comparison(found: Comparison, page: Path | None) -> Iterator[RenderableType]
             made = terminal_tables.table(shown)
             for column, width in zip(made.columns[1:], (ESTIMATE, ESTIMATE, SAID, SAID), strict=True):
                 column.min_width = width
-            made.columns[0].max_width, made.columns[3].max_width = NAME, SAID  # so that all fit into 80
             for row, word in zip(made.rows, words, strict=True):
                 row.style = COLOURS.get(word, "")
-            yield made
+            yield _Fitted(made)
     curve = next((figure for figure in found.figures if _drawable(figure, len(found.runs))), None)
     if curve:
         yield Group(Text(printable(curve.title), "bold"), terminal_plots.plot(_without_letters(curve, found)))
@@ -50,6 +51,19 @@ def comparison(found: Comparison, page: Path | None) -> Iterator[RenderableType]
         yield Text("All curves stand on a page: add --page compare.html", "dim")
     else:
         yield Text.assemble(("Page  ", "bold"), (printable(str(page)), "cyan"))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A table of metrics whose names and differences are broken into lines where there is too little room: 80 columns
+    hold the least of all."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        more = max(0, options.max_width - WIDTH)
+        self.table.columns[0].max_width, self.table.columns[3].max_width = NAME + more, SAID + more
+        yield self.table
 
 
 def _drawable(figure: Figure, runs: int) -> bool:

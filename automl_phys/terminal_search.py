@@ -43,6 +43,9 @@ class Board:
         self.objective = plan.objective if plan else "objective"
         self.direction: Direction = plan.direction if plan else "maximize"
         self.total = plan.trials if plan else 0
+        self.done = 0
+        """Of the total, those that are told to be done: a former run's are among them."""
+        self.what = "trials"
         minutes = plan.search_minutes if plan else None
         self.limit_s = None if minutes is None else 60 * minutes
         self.running: dict[int, Running] = {}
@@ -85,7 +88,7 @@ class Board:
         of_budget = None if self.limit_s is None else max(0.0, self.limit_s - spent)
         if not self.finished or not self.total:
             return of_budget
-        of_rate = spent / self.finished * max(0, self.total - self.finished)
+        of_rate = spent / self.finished * max(0, self.total - max(self.done, self.finished))
         return of_rate if of_budget is None else min(of_rate, of_budget)
 
     def counts(self) -> str:
@@ -110,11 +113,11 @@ class Board:
 
     def _summary(self, now: float) -> RenderableType:
         left = self.seconds_left(now)
-        row = Table.grid(padding=(0, 1))
+        row, done = Table.grid(padding=(0, 1)), max(self.done, self.finished)
         row.add_row(
-            ProgressBar(total=self.total or None, completed=self.finished, width=BAR_WIDTH, complete_style="cyan",
+            ProgressBar(total=self.total or None, completed=done, width=BAR_WIDTH, complete_style="cyan",
                         finished_style="green", pulse=not self.total, animation_time=now),
-            f"{self.finished}/{self.total or '?'} trials",
+            f"{done}/{self.total or '?'} {self.what}",
             Text("" if left is None else f"about {duration(left)} left", "dim"))
         return Group(row, Text(self.counts(), "dim"))
 

@@ -35,6 +35,11 @@ from automl_phys.readable import (
 OUTCOMES = {"issue": ("bold red", "✗ issue"), "tip": ("yellow", "! tip")}
 TABLES = ("The data and null data", "Clusters")
 """Tables of an evaluation, by title, that stand in the terminal too."""
+MOST_OF_CHOICES = 300
+"""Characters of the choices of a parameter: all of them, on several lines."""
+WIDTH = 80
+LONGEST_NAME = 30
+"""Characters of a word that is not broken where there is room for it: names are there to be copied."""
 ROLES = {"winner": "bold green", "member": "", "baseline": "dim"}
 
 
@@ -61,7 +66,7 @@ def plan(decided: Plan) -> Iterator[RenderableType]:
 
 
 def search_space(decided: Plan) -> exhibits.Table:
-    rows = tuple((chosen.family, name, values_of(allowed), _scale(allowed))
+    rows = tuple((chosen.family, name, values_of(allowed, MOST_OF_CHOICES), _scale(allowed))
                  for chosen in decided.families for name, allowed in chosen.space.items())
     return exhibits.Table("Search space", ("family", "parameter", "values", "scale"), rows)
 
@@ -160,7 +165,18 @@ def table(shown: exhibits.Table) -> Table:
         else:
             made.add_row(*map(cell, row))
         previous = row[0]
+    _keep_words(made, shown)
     return made
+
+
+def _keep_words(made: Table, shown: exhibits.Table) -> None:
+    """Have columns no narrower than their longest words where 80 columns hold all of these, else only the first."""
+    words = [max((len(word) for row in shown.rows for word in cell(row[index]).split()), default=0)
+             for index in range(len(shown.head))]
+    least = [min(max(longest, len(head)), LONGEST_NAME) for longest, head in zip(words, shown.head, strict=True)]
+    gaps = 3 * (len(least) - 1)
+    for column, width in list(zip(made.columns, least, strict=True))[:None if sum(least) + gaps <= WIDTH else 1]:
+        column.min_width = width
 
 
 def _empty(title: str, heads: tuple[str, ...], first: str, right: tuple[int, ...]) -> Table:

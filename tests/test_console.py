@@ -1,16 +1,19 @@
 """The terminal as a user sees it: live and plain, at 80 columns, with hostile names, quiet, and without colour."""
 
 import io
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fixtures import jets_run
+from rich.console import Console
 
 from automl_phys import terminal_plots
 from automl_phys.console import Terminal
-from automl_phys.exhibits import Axis, Estimate, Figure, Series
+from automl_phys.contracts import Range
+from automl_phys.exhibits import Axis, Estimate, Figure, Series, Table
 from automl_phys.terminal_search import Board
 from automl_phys.trials import Progress
 
@@ -95,6 +98,46 @@ def test_on_a_terminal_the_display_ends_and_leaves_failures_and_a_summary():
     assert "✓ Search" in text
 
 
+def drawn(terminal):
+    """What stands in the live display now."""
+    text = io.StringIO()
+    Console(file=text, width=80).print(terminal._view())
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(("title", "what", "wanted"), [("Search", "", "7/24 trials"), ("Ensemble", "refits", "7/24 refits")])
+def test_what_is_counted_has_one_bar(title, what, wanted):
+    terminal = Terminal(log=FakeTerminal())
+    terminal.begin(jets_run.plan(), Path("runs/jets/1"))
+    with terminal:
+        terminal.stage(title)
+        terminal.advance(7, 24, what)
+        assert drawn(terminal).count("7/24") == 1
+        terminal.trial(jets_run.trials()[0].job)
+        terminal.advance(7, 24, what)
+        view = drawn(terminal)
+        assert [line for line in view.splitlines() if "/24" in line and wanted in line]
+        assert view.count("7/24") == 1
+
+
+def test_long_messages_stand_below_their_beginning():
+    log = FakeTerminal()
+    with Terminal(log=log) as terminal:
+        terminal.say("word " * 40)
+    lines = [line for line in log.getvalue().splitlines() if line.strip()]
+    assert len(lines) > 2
+    assert all(line.startswith("  word") and len(line) <= 80 for line in lines)
+
+
+def test_what_came_out_is_apart_from_the_stages():
+    screen = FakeTerminal()
+    with Terminal(log=screen, results=screen) as terminal:
+        terminal.stage("Report")
+        outcome(terminal)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert re.search(r"✓ Report +[0-9.]+ s\s*\n\s*\nVerdict", text)
+
+
 def test_a_stage_that_raised_is_not_called_done():
     log = io.StringIO()
     with pytest.raises(ZeroDivisionError), Terminal(log=log) as terminal:
@@ -116,15 +159,28 @@ def test_quiet_leaves_only_results_and_errors():
     assert log.getvalue() == "recipe.yaml:3:1: 'tusk' is not a key.\n  Allowed: task.\n"
 
 
-def test_a_long_stage_is_told_in_few_lines():
-    log = io.StringIO()
-    with Terminal(log=log) as terminal:
+@pytest.mark.parametrize(("seconds", "fewest", "most"), [(0.0005, 0, 0), (0.1, 10, 10), (60.0, 10, 10)])
+def test_a_long_stage_is_told_in_few_lines_and_a_short_one_in_none(seconds, fewest, most):
+    log, clock = io.StringIO(), itertools.count(step=seconds)
+    with Terminal(log=log, clock=lambda: next(clock)) as terminal:
         terminal.stage("Evaluate")
         for done in range(1, 1001):
             terminal.advance(done, 1000, "rows")
     told = [line for line in log.getvalue().splitlines() if "/1000" in line]
-    assert 10 <= len(told) <= 12
-    assert told[-1] == "  1000/1000 rows"
+    assert fewest <= len(told) <= most
+
+
+def test_lines_of_trials_are_not_counted_a_second_time_nor_is_nothing():
+    log, clock = io.StringIO(), itertools.count(step=10.0)
+    with Terminal(log=log, clock=lambda: next(clock)) as terminal:
+        terminal.begin(jets_run.plan(), Path("runs/jets/1"))
+        terminal.stage("Search")
+        terminal.trial(jets_run.trials()[0].result)
+        terminal.advance(1, 24)
+        terminal.stage("Winner")
+        terminal.advance(0, 0, "fits")
+    assert "\n  1/24" not in log.getvalue()
+    assert "0/0" not in log.getvalue()
 
 
 def test_a_live_stage_tells_the_time_left_at_its_pace():
@@ -225,6 +281,25 @@ def test_a_plan_shows_families_reasons_and_what_is_left_out():
     for said in ("36 000 train", "tabpfn needs tabpfn, not installed here", "strong on tables of any size", "0.01 to 0.3",
                  "logarithmic", "2 workers (dask), 1 thread each, 3.4 GB each", "Keras runs on JAX", "24 trials, at most 4 min"):
         assert said in text.replace("\u202f", " ")
+
+
+def test_names_are_whole_and_can_be_copied():
+    names = ("calinski_harabasz_embedding *", "reduce-cluster-blobs-null")
+    rows = tuple((name, "high", "what it is, in many words " * 4, "data/muon_counters.csv") for name in names)
+    text = shown(lambda terminal: terminal.table(Table("Things", ("name", "better", "what", "data"), rows)))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "calinski_harabasz_embedding" in text
+    assert "reduce-cluster-blobs-null" in text
+
+
+def test_choices_of_a_plan_are_whole():
+    plan = jets_run.plan()
+    family = plan.families[0]
+    choices = Range(choices=tuple([128] * n for n in range(1, 8)))
+    wide = replace(plan, families=(replace(family, space={**family.space, "layers": choices}),))
+    text = shown(lambda terminal: terminal.plan(wide))
+    assert "…" not in text[text.index("Search space"):text.index("Decisions")]
+    assert text.count("128") >= 28
 
 
 def test_an_outcome_begins_with_the_verdict_and_ends_with_the_report():

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "automl_phys"
 RIBS = ("sources", "tasks", "families", "executors", "checks", "formats")
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds", "sites", "telling"), 1),
+    **dict.fromkeys(("errors", "interrupts", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds", "sites", "telling"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "compute_sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
@@ -53,7 +53,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
                      "search_figures", "study_record", "study_tables", "warm_start", "pareto", "dashboard", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page", "curve_page", "frames", "page_data", "sweep_page", "table_order", "run_index",
                      "pages", "lock_repeats", "comparison", "comparison_tables", "comparison_page", "report"), 5),
-    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "terminal_doctor", "console", "gallery", "checking", "check_outputs", "notebook", "command_line", "commands_help", "commands_list", "commands_share", "cli"), 6),
+    **dict.fromkeys(("pipeline", "terminal_plots", "terminal_search", "terminal_tables", "terminal_comparison", "terminal_doctor", "console", "gallery", "checking", "check_outputs", "notebook", "command_line", "wrong_calls", "commands_help", "commands_list", "commands_share", "cli"), 6),
 }
 STANDARD_ONLY = 1
 LIGHT = {"pydantic", "pydantic_core", "yaml", "psutil"}
