@@ -24,8 +24,9 @@ LOCK_KEY, LOCK_VERSION = "lock", 1
 
 SMOKE: Mapping[str, Mapping[str, Any]] = {
     "search": {"trials": 3},
-    "model": {"refit": False, "bagging": 1, "cnn": {"epochs": 2}, "transferred": {"epochs": 3},
-              "scratch": {"epochs": 3}, **{name: {"epochs": 4} for name in ("nbeats", "tcn", "gru", "lstm")},
+    "model": {"refit": False, "bagging": 1, "boosted_trees": {"learning_rate": 0.15}, "cnn": {"epochs": 2},
+              "transferred": {"epochs": 3}, "scratch": {"epochs": 3},
+              **{name: {"epochs": 4} for name in ("nbeats", "tcn", "gru", "lstm")},
               **{name: {"epochs": 2} for name in ("diffusion", "flow", "gan", "vae")},
               **{name: {"epochs": 2} for name in ("flow_density", "autoencoder_error", "vae_error", "deep_svdd")},
               "cwola": {"runs": 5, "epochs": 2}},
