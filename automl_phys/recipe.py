@@ -240,8 +240,8 @@ def _slug(stem: str) -> str:
 def _task(word: Any, mistakes: list[Mistake]) -> Task | None:
     if not isinstance(word, str):
         return None  # missing, or no text: that is told already
-    if word not in registry.names("tasks"):
-        mistakes.append(wording.unknown_word(word, registry.names("tasks"), "a task", ("task",)))
+    if mistake := registry.unknown_task(word, ("task",)):
+        mistakes.append(mistake)
         return None
     return registry.load("tasks", word)
 
@@ -275,7 +275,7 @@ def _check_one_objective(objective: Any, name: str, task: Task, mistakes: list[M
         objectives.direction(task.OBJECTIVES, objective)
     except KeyError:
         known = [*task.OBJECTIVES, *(objectives.OWN if key[-1] not in ("objective", 0) else ())]  # not to decide alone
-        mistakes.append(wording.unknown_word(objective, known, f"an objective of task '{name}'", key))
+        mistakes.append(registry.unknown_word(objective, known, f"not an objective of task '{name}'", key))
         return
     stem, at, efficiency = objective.partition("@")
     if at and not re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*", efficiency):
@@ -304,7 +304,7 @@ def _check_families(families: Any, task: str, mistakes: list[Mistake]) -> None:
             continue
         unknown = [link for link in word.split("+") if link not in registry.names("families")]
         if unknown:
-            mistakes.append(wording.unknown_word(unknown[0], known, "a family", key))
+            mistakes.append(registry.unknown_word(unknown[0], known, "not a family", key))
         elif task not in registry.load("families", word).SOLVES:
             baseline = registry.load("tasks", task).BASELINE
             remedy = f"Name a reducer and then a clusterer, such as {baseline}." if "+" in baseline else "Leave it out."
