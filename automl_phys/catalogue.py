@@ -251,14 +251,17 @@ def _show_families(found: Sequence[ListedFamily], in_full: bool) -> Iterable[Tab
         needs = f"; needs {', '.join(one.needs)}" if one.needs else ""
         for space in one.spaces:
             title = f"{one.name} ({', '.join(space.tasks)}): {one.text}{needs}"
-            parameters = tuple((name, readable.values_of(allowed, LONGEST_CHOICES), _scale(allowed), allowed.text)
-                               for name, allowed in space.parameters.items())
-            yield Table(title, ("parameter", "values", "scale", "meaning"), parameters,
-                        "" if parameters else f"{title}. Nothing is searched.")
+            parameters = tuple(parameter_row(name, allowed) for name, allowed in space.parameters.items())
+            yield Table(title, PARAMETER_HEAD, parameters, "" if parameters else f"{title}. Nothing is searched.")
 
 
-def _scale(allowed: Range) -> str:
-    return readable.scale_of(allowed) + (f", if {readable.condition(allowed.when)}" if allowed.when else "")
+PARAMETER_HEAD = ("parameter", "values", "scale", "meaning")
+
+
+def parameter_row(name: str, allowed: Range) -> tuple[str, str, str, str]:
+    """A hyperparameter under ``PARAMETER_HEAD``."""
+    scale = readable.scale_of(allowed) + (f", if {readable.condition(allowed.when)}" if allowed.when else "")
+    return name, readable.values_of(allowed, LONGEST_CHOICES), scale, allowed.text
 
 
 def _show_metrics(found: Sequence[ListedMetric], _: bool) -> Iterable[Table]:
