@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pydantic import BaseModel
 
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.exporting import Subject, Written
     from automl_phys.onnx_outputs import Output
     from automl_phys.onnx_rows import OnnxRows
@@ -336,6 +338,19 @@ class Deciding(Protocol):
     """A task whose default objective depends on the problem."""
 
     def objective_for(self, facts: Facts) -> str: ...
+
+
+@runtime_checkable
+class Drafting(Protocol):
+    """A task whose recipe can be filled in from a file of the user's, as ``automl-phys init TASK --data FILE`` does."""
+
+    def draft(self, data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+        """Put into ``data``, which has its path already, what the columns are for; ``target`` is the one that is asked
+        for. Gives what the file says of other sections of the recipe, by their names.
+
+        Raises CallError for what cannot be guessed.
+        """
+        ...
 
 
 @runtime_checkable

@@ -48,7 +48,7 @@ LAYERS: dict[str, int] = {
                      "environment_problem", "gym_spaces", "episode_play", "episode_film", "agents", "agent_facts",
                      "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
                      "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
-    "column_profiles": 3, "role_guesses": 3, "recipe_draft": 3, "dask_worker": 3, "epoch_checkpoints": 3, "dask_sites": 3,
+    "column_profiles": 3, "role_guesses": 3, "drafting": 3, "series_draft": 3, "anomaly_draft": 3, "recipe_draft": 3, "dask_worker": 3, "epoch_checkpoints": 3, "dask_sites": 3,
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
                      "search_figures", "study_record", "study_tables", "warm_start", "pareto", "dashboard", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page", "curve_page", "frames", "page_data", "sweep_page", "table_order", "run_index",
