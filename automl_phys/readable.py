@@ -58,6 +58,11 @@ def estimate(found: Estimate) -> str:
     return f"({text}) × 10{str(power).translate(SUPERSCRIPTS)}" if power else text
 
 
+def percent(share: Estimate) -> str:
+    """A share between 0 and 1 as ``4.1 ± 0.6 %``."""
+    return f"{estimate(Estimate(100 * share.value, 100 * share.low, 100 * share.high))} %"
+
+
 def _power_of_ten(size: float) -> int:
     """0 for sizes that are read easily as they stand."""
     return 0 if size == 0 or 1e-4 <= size < 1e7 else floor(log10(size))
