@@ -29,7 +29,7 @@ LAYERS: dict[str, int] = {
                      "class_exhibits", "threshold_sweep", "pretrained", "backbones", "base_layers", "saved_networks", "plain_networks", "onnx_graph", "onnx_expressions",
                      "onnx_rows", "onnx_outputs", "onnx_trees", "onnx_operations", "onnx_networks", "agreement",
                      "export_events", "exporting", "fpga_networks", "transferring", "expectations", "transfer_problem", "transfer_exhibits", "lorenz",
-                     "local_models", "local_space", "exponential_smoothing", "theta_lines", "arima_filter",
+                     "local_models", "local_space", "reducer_facts", "row_networks", "training_length", "exponential_smoothing", "theta_lines", "arima_filter",
                      "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
                      "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
                      "window_layers", "window_networks", "lagged_space", "lagged_trees",
