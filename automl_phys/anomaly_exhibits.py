@@ -37,6 +37,7 @@ from automl_phys.bump_hunt import Hunt, Window
 from automl_phys.contracts import Candidate
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Sweep, Table
 from automl_phys.metrics import Sample
+from automl_phys.telling import Tell, counted, nobody
 
 if TYPE_CHECKING:
     from automl_phys.anomaly_problem import AnomalyProblem, AnomalyRows
@@ -60,7 +61,7 @@ FIRST = ("roc_auc", "max_sic", "supervised_max_sic", "signal_efficiency", "backg
 
 
 def evaluate(problem: AnomalyProblem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
-             seed: int) -> Evaluation:
+             seed: int, tell: Tell = nobody) -> Evaluation:
     """What the test rows say of the candidates, the first of which is the winner, one the baseline."""
     test, settings, winner = problem.test, problem.schema.settings, candidates[0]
     baseline = next(one for one in candidates if one.role == "baseline")
@@ -68,7 +69,7 @@ def evaluate(problem: AnomalyProblem, candidates: Sequence[Candidate], objective
     names = [*WITH_TRUTH, *({objective} - {*WITH_TRUTH, *CHOSEN_BY})] if truth is not None else []
     judged = {one.name: anomaly_scores.judge(test.target, one.predictions["test"], test.weight) for one in candidates}
     chosen_by = _objective(problem, candidates, judged, objective)
-    scores = _scores(candidates, baseline, judged, chosen_by, objective, names, seed)
+    scores = _scores(candidates, baseline, judged, chosen_by, objective, names, seed, tell)
     own = np.asarray(winner.predictions["test"])
     flag = Flag(float(settings["background_efficiency"]), float(calibration["threshold"]),
                 int(calibration.get("normal", 0)),
@@ -137,10 +138,11 @@ def _objective(problem: AnomalyProblem, candidates: Sequence[Candidate], judged:
 
 
 def _scores(candidates: Sequence[Candidate], baseline: Candidate, judged: Mapping[str, Sample],
-            chosen_by: Mapping[str, Sample], objective: str, names: Sequence[str], seed: int) -> tuple[Score, ...]:
+            chosen_by: Mapping[str, Sample], objective: str, names: Sequence[str], seed: int, tell: Tell
+            ) -> tuple[Score, ...]:
     """Of every candidate the objective and, with truth, all metrics. The same scores are measured once."""
     found: dict[str, dict[str, Estimate]] = {}
-    for i, one in enumerate(candidates):
+    for i, one in enumerate(counted(candidates, "models judged", tell)):
         same = next((other.name for other in candidates[:i]
                      if np.array_equal(other.predictions["test"], one.predictions["test"])), None)
         found[one.name] = found[same] if same else {

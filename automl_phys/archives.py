@@ -26,6 +26,7 @@ from automl_phys import archive_contents, archive_zip, downloads, file_hashes, m
 from automl_phys.archive_zip import GB, LIMIT_GB, Packed, refusal
 from automl_phys.errors import ArchiveError, DataError, Mistake
 from automl_phys.exhibits import Table
+from automl_phys.telling import Bytes, Tell, nobody
 
 SUFFIX = ".amlphys.zip"
 FORMAT = 1
@@ -103,13 +104,13 @@ def run(given: str) -> Path:
     return folder
 
 
-def given(path: str, sha256: str = "") -> Path:
+def given(path: str, sha256: str = "", tell: Tell = nobody) -> Path:
     """The file of an archive, given by its path or address; its hash is held against ``sha256``, if that is told.
 
     Raises ArchiveError.
     """
     if is_address(path):
-        return fetched(path, sha256)
+        return fetched(path, sha256, tell)
     file = _there(Path(path))
     if sha256 and _hash(file) != sha256.lower():
         raise ArchiveError(Mistake("wrong-hash", f"{file} is not what was wanted: its SHA-256 is {_hash(file)}.",
@@ -117,7 +118,7 @@ def given(path: str, sha256: str = "") -> Path:
     return file
 
 
-def fetched(address: str, sha256: str = "") -> Path:
+def fetched(address: str, sha256: str = "", tell: Tell = nobody) -> Path:
     """The archive at ``https://…/x.amlphys.zip#sha256=HEX``, from the cache if it is there; the hash may stand apart.
 
     Raises ArchiveError: ``address-without-hash``, ``insecure-address``, ``wrong-hash``, ``download-failed``.
@@ -134,7 +135,7 @@ def fetched(address: str, sha256: str = "") -> Path:
     if url.startswith("http://") and urlsplit(url).hostname not in HERE:
         raise ArchiveError(Mistake("insecure-address", f"{url} is not encrypted.", "Use https."))
     try:
-        return downloads.fetch(url, wanted)
+        return downloads.fetch(url, wanted, tell)
     except DataError as error:
         remedy = "Check address and network, or download the archive by other means and give its path."
         raise ArchiveError([replace(m, key=(), remedy=remedy if m.code == "download-failed" else m.remedy)
@@ -156,8 +157,9 @@ def look(file: Path, limit_gb: float = LIMIT_GB) -> Contents:
         return _contents(handle, archive_zip.members(handle, limit_gb * GB))
 
 
-def unpack(file: Path, target: Path, limit_gb: float = LIMIT_GB) -> Contents:
-    """Write what is in an archive into the new folder ``target``, whole or not at all.
+def unpack(file: Path, target: Path, limit_gb: float = LIMIT_GB, tell: Tell = nobody) -> Contents:
+    """Write what is in an archive into the new folder ``target``, whole or not at all; ``tell`` hears how much
+    is written.
 
     Raises ArchiveError for whatever is wrong with it, ``folder-not-empty``, RunError when the disk refuses.
     """
@@ -169,7 +171,7 @@ def unpack(file: Path, target: Path, limit_gb: float = LIMIT_GB) -> Contents:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         with _open(file) as handle, _naming(file):
-            contents = _extract(handle, draft, limit_gb * GB)
+            contents = _extract(handle, draft, limit_gb * GB, tell)
         draft.chmod(0o755)
         with suppress(FileNotFoundError):
             target.rmdir()
@@ -184,9 +186,10 @@ def unpack(file: Path, target: Path, limit_gb: float = LIMIT_GB) -> Contents:
     return contents
 
 
-def _extract(handle: BinaryIO, folder: Path, limit: float) -> Contents:
+def _extract(handle: BinaryIO, folder: Path, limit: float, tell: Tell) -> Contents:
     packed = archive_zip.members(handle, limit)
     contents = _contents(handle, packed)
+    written = Bytes(sum(member.size for member in packed), "unpacked", tell)
     for member in packed:
         file = folder / member.name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +198,7 @@ def _extract(handle: BinaryIO, folder: Path, limit: float) -> Contents:
             for piece in archive_zip.pieces(handle, member):
                 digest.update(piece)
                 out.write(piece)
+                written.add(len(piece))
             out.flush()
             os.fsync(out.fileno())
         if member.name != MANIFEST:

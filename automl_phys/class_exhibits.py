@@ -28,6 +28,7 @@ from automl_phys import (
 from automl_phys.contracts import Candidate, Finished
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Sweep, Table
 from automl_phys.metrics import Sample, Weighted
+from automl_phys.telling import Tell, counted, nobody
 
 if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
@@ -48,7 +49,8 @@ def judge(rows: Rows, predictions: Array) -> Sample:
     return metrics.sample(rows.target, rows.weight, predictions, rows.signal)
 
 
-def evaluation(problem: TableProblem, candidates: Sequence[Candidate], objective: str, seed: int) -> Evaluation:
+def evaluation(problem: TableProblem, candidates: Sequence[Candidate], objective: str, seed: int,
+               tell: Tell = nobody) -> Evaluation:
     """What the test rows say of the candidates, the first of which is the winner, one the baseline."""
     test = {c.name: judge(problem.test, c.predictions["test"]) for c in candidates}
     baseline = next(c for c in candidates if c.role == "baseline")
@@ -56,12 +58,12 @@ def evaluation(problem: TableProblem, candidates: Sequence[Candidate], objective
     scores = tuple(
         Score(c.name, c.role, bootstrap.estimates(tuple(names), test[c.name], seed),
               None if c is baseline else bootstrap.gain(objective, test[c.name], test[baseline.name], seed), c.seconds)
-        for c in candidates)
+        for c in counted(candidates, "models judged", tell))
     winner = candidates[0]
     train = judge(problem.train, winner.predictions["train"])
     compared, tables = _winner(problem, train, test[winner.name], scores[0], seed)
     board = class_tables.ranked(scores, objective)
-    importances, tables_of_features = _features(problem, winner, objective, seed)
+    importances, tables_of_features = _features(problem, winner, objective, seed, tell)
     two = {c.name: test[c.name] for c in (winner, baseline)}
     figures = _performance(problem, two, train, winner, seed)
     said = leaderboard.verdict(scores[0], baseline.name, objective)
@@ -197,12 +199,12 @@ def _images(problem: TableProblem, winner: Candidate, seed: int) -> tuple[Figure
 
 
 def _features(
-    problem: TableProblem, winner: Candidate, objective: str, seed: int
+    problem: TableProblem, winner: Candidate, objective: str, seed: int, tell: Tell
 ) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     schema = problem.schema
     if not schema.numbers and not schema.levels:
         return (), ()
-    found = importance.permutation(problem.test, schema, winner.predict, objective, seed, score)
+    found = importance.permutation(problem.test, schema, winner.predict, objective, seed, score, tell)
     order = [i.feature for i in found] or [*schema.numbers, *schema.levels]
     shapes = importance.distributions(problem.train, schema, order)
     if not found:

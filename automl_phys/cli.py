@@ -147,8 +147,9 @@ def plan(
     from automl_phys.console import Terminal
 
     wanted = language.given(recipe, sets or (), smoke, trust_environment, trust_cluster=True)  # nothing is sent
-    with wanted.locating():
-        decided = pipeline.make_plan(wanted)
+    with Terminal(quiet=as_json) as show, wanted.locating():
+        show.stage("Plan")
+        decided = pipeline.make_plan(wanted, tell=show.advance)
         script = pipeline.job_script(decided)
     if as_json:
         tell_json(decided)

@@ -18,6 +18,7 @@ from automl_phys.cluster_replicas import AGAIN, Replicas
 from automl_phys.contracts import Candidate
 from automl_phys.exhibits import Colouring, Estimate, Figure, Score, Table
 from automl_phys.readable import count, estimate
+from automl_phys.telling import Tell, counted, nobody
 from automl_phys.values import Array
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ FEW_NAMES = 20
 
 
 def scores(
-    points: Points, truth: Array | None, candidates: Sequence[Candidate], objective: str, seed: int
+    points: Points, truth: Array | None, candidates: Sequence[Candidate], objective: str, seed: int,
+    tell: Tell = nobody,
 ) -> tuple[Score, ...]:
     """Every part of every candidate's score, gains over the baseline, and the truth's word where there is a truth.
 
@@ -41,7 +43,7 @@ def scores(
     shown = [c for i, c in enumerate(candidates)
              if i == 0 or c.role == "baseline" or not np.array_equal(c.predictions["test"], winner)]
     found: dict[str, dict[str, Estimate]] = {}
-    for candidate in shown:
+    for candidate in counted(shown, "models judged", tell):
         assigned = assignment.unpack(candidate.predictions["test"])
         own = cluster_scores.estimates(points.scaled, assigned, seed,
                                        FEWER_REPEATS if candidate.role == "member" else REPEATS)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from automl_phys.command_line import Json, LimitGb, app, tell
+from automl_phys.command_line import Json, LimitGb, Quiet, app, tell
 from automl_phys.errors import LintError
 
 
@@ -34,12 +34,15 @@ def pack(
     with_data: Annotated[bool, typer.Option("--with-data", help="Put in the data, too.")] = False,
     limit_gb: LimitGb = 2.0,
     force: Annotated[bool, typer.Option("--force", help="Pack although 'lint' finds something.")] = False,
-    as_json: Json = False,
+    quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Put a recipe or a run into one archive, to be shared."""
     from automl_phys import packing
+    from automl_phys.console import Terminal
 
-    made = packing.pack(what, output, with_model, with_data, limit_gb, force)
+    with Terminal(quiet or as_json) as show:
+        show.stage("Pack")
+        made = packing.pack(what, output, with_model, with_data, limit_gb, force, show.advance)
     tell([f"Packed {made.members} files into {made.path} ({made.bytes / 1e6:.3g} MB).", f"sha256={made.sha256}",
           *made.notes], as_json, [made.path], sha256=made.sha256)
 
@@ -51,15 +54,17 @@ def unpack(
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="The new folder, by default named like the archive.")] = None,
     sha256: Annotated[str, typer.Option("--sha256", help="What the archive's SHA-256 must be.")] = "",
-    limit_gb: LimitGb = 2.0, as_json: Json = False,
+    limit_gb: LimitGb = 2.0, quiet: Quiet = False, as_json: Json = False,
 ) -> None:
     """Check an archive and unpack it into a new folder, whole or not at all."""
     from automl_phys import archives
     from automl_phys.console import Terminal
 
-    file = archives.given(archive, sha256)
-    folder = output or Path(file.name[:-len(archives.SUFFIX)] if archives.is_one(file.name) else file.stem)
-    contents = archives.unpack(file, folder, limit_gb)
+    with Terminal(quiet or as_json) as show:
+        show.stage("Unpack")
+        file = archives.given(archive, sha256, show.advance)
+        folder = output or Path(file.name[:-len(archives.SUFFIX)] if archives.is_one(file.name) else file.stem)
+        contents = archives.unpack(file, folder, limit_gb, show.advance)
     if not as_json:
-        Terminal().table(archives.table(contents))
+        show.table(archives.table(contents))
     tell([f"Unpacked into {folder}."], as_json, [folder], contents=contents)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Outcome, Table
 from automl_phys.sites import Site
+from automl_phys.telling import Tell, nobody
 from automl_phys.trials import DeviceKind, Ensemble, Job, Notice, Progress, Result, Slot, Trial, Watch
 from automl_phys.values import Direction, Params, Part, Value
 
@@ -292,17 +293,19 @@ class Task(Protocol):
         """By family, what the task's own sections say of its parameters, as ``model`` might."""
         ...
 
-    def look(self, options: Any, folder: Path, seed: int) -> Facts:
-        """Facts from a header and as few columns as will do. Raises DataError with all mistakes."""
+    def look(self, options: Any, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
+        """Facts from a header and as few columns as will do; ``tell`` hears how far reading is. Raises
+        DataError with all mistakes."""
         ...
 
-    def prepare(self, options: Any, folder: Path, target: Path, seed: int) -> Problem:
-        """Read, check, split, write the problem into ``target``. Raises DataError with all mistakes."""
+    def prepare(self, options: Any, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> Problem:
+        """Read, check, split, write the problem into ``target``; ``tell`` hears how far reading is.
+        Raises DataError with all mistakes."""
         ...
 
     def load(self, folder: Path) -> Problem: ...
 
-    def fingerprint(self, options: Any, folder: Path, seed: int) -> str:
+    def fingerprint(self, options: Any, folder: Path, seed: int, tell: Tell = nobody) -> str:
         """Hash of all that ``prepare`` would make a problem of, contents of files included. Raises DataError."""
         ...
 
@@ -321,11 +324,14 @@ class Task(Protocol):
 
     def evaluate(
         self, problem: Problem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
-        seed: int,
-    ) -> Evaluation: ...
+        seed: int, tell: Tell = nobody,
+    ) -> Evaluation:
+        """What the test rows say of the candidates; ``tell`` hears how far that is."""
+        ...
 
-    def read_new(self, problem: Problem, source: Path) -> Any:
-        """New data as the families' ``predict`` takes it, columns checked. Raises DataError."""
+    def read_new(self, problem: Problem, source: Path, tell: Tell = nobody) -> Any:
+        """New data as the families' ``predict`` takes it, columns checked; ``tell`` hears how far reading is. Raises
+        DataError."""
         ...
 
     def write_scores(

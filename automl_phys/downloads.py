@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from automl_phys import file_hashes, machine
 from automl_phys.errors import DataError, Key, Mistake
+from automl_phys.telling import MB, Bytes, Tell, nobody
 
 KEY: Key = ("data", "url")
 _BROKEN = re.compile(r"IncompleteRead\((\d+) bytes read, (\d+) more expected\)")
@@ -21,19 +22,20 @@ TIMEOUT_S = 60
 """How long a server may be silent."""
 
 
-def fetch(url: str, sha256: str) -> Path:
-    """The file at ``url`` (http or https), from the cache if it is there.
+def fetch(url: str, sha256: str, tell: Tell = nobody) -> Path:
+    """The file at ``url`` (http or https), from the cache if it is there; ``tell`` hears how much has come.
 
     Raises DataError: ``wrong-hash``, ``download-failed``, ``disk-full``.
     """
     target = machine.user_cache() / "downloads" / sha256 / _file_name(url)
-    if target.is_file() and file_hashes.sha256(target) == sha256:
+    if target.is_file() and file_hashes.sha256(target, tell=tell) == sha256:
         return target
     import pooch
     from requests import RequestException
 
     pooch.get_logger().setLevel("WARNING")  # the only file that prints is the console
-    downloader = pooch.HTTPDownloader(timeout=TIMEOUT_S, headers={"Accept-Encoding": "identity"})
+    downloader = pooch.HTTPDownloader(progressbar=_Bar(target.name, tell), timeout=TIMEOUT_S,
+                                      headers={"Accept-Encoding": "identity"})
     try:
         pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent,
                        downloader=downloader)
@@ -51,6 +53,25 @@ def fetch(url: str, sha256: str) -> Path:
                                     "Free some space, or set XDG_CACHE_HOME to a folder with more.", KEY)) from error
         raise DataError(_failed(url, str(error))) from error
     return target
+
+
+class _Bar:
+    """What pooch takes for a progress bar: tells of the bytes that have come."""
+
+    def __init__(self, name: str, tell: Tell) -> None:
+        self.total = 0
+        self._text, self._tell = f"of {name} downloaded", tell
+        self.reset()
+
+    def reset(self) -> None:
+        self._come: Bytes | None = None
+
+    def update(self, count: int) -> None:
+        self._come = self._come or Bytes(self.total, self._text, self._tell, least=MB)
+        self._come.add(count)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _why(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from automl_phys.contracts import Facts, Plan
 from automl_phys.data_files import DataFile, Inputs
 from automl_phys.errors import CallError, DataError
 from automl_phys.rundir import RunDir
+from automl_phys.telling import Tell, nobody
 
 if TYPE_CHECKING:
     from automl_phys.recipe import Recipe
@@ -30,7 +31,7 @@ class Earlier:
     facts: Facts
 
 
-def find(wanted: Recipe, out: Path) -> Earlier | None:
+def find(wanted: Recipe, out: Path, tell: Tell = nobody) -> Earlier | None:
     """The newest run under ``out`` with the problem that ``wanted`` asks for; None where there is none.
 
     Hashes the data's files, unless their hashes are remembered, and only if there is any earlier run.
@@ -39,7 +40,7 @@ def find(wanted: Recipe, out: Path) -> Earlier | None:
     if not runs:
         return None
     try:
-        fingerprint = registry.load("tasks", wanted.task).fingerprint(wanted.options, wanted.folder, wanted.seed)
+        fingerprint = registry.load("tasks", wanted.task).fingerprint(wanted.options, wanted.folder, wanted.seed, tell)
     except DataError:  # told when the data are looked at, all mistakes together
         return None
     for run in sorted(runs, key=lambda run: run.path.name, reverse=True):

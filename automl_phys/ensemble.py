@@ -18,6 +18,7 @@ import numpy as np
 
 from automl_phys import registry
 from automl_phys.contracts import Fitted, Portrayed
+from automl_phys.telling import Tell, nobody
 from automl_phys.trials import Ensemble, Member
 from automl_phys.values import Direction
 
@@ -96,14 +97,14 @@ def predict_member(run: Path, member: Member, rows: Any) -> Array:
     return mean([model(member.family, run / folder).predict(rows) for folder in member.folders])
 
 
-def predict(run: Path, ensemble: Ensemble, rows: Any, told: Callable[[int, int], None] | None = None) -> Array:
-    """The ensemble's prediction for ``rows``, float32. ``run`` is the run's directory; ``told`` hears how many of how
+def predict(run: Path, ensemble: Ensemble, rows: Any, tell: Tell = nobody) -> Array:
+    """The ensemble's prediction for ``rows``, float32. ``run`` is the run's directory; ``tell`` hears how many of how
     many members have predicted."""
     predicted = []
     for member in ensemble.members:
         predicted.append(predict_member(run, member, rows))
-        if told and len(ensemble.members) > 1:
-            told(len(predicted), len(ensemble.members))
+        if len(ensemble.members) > 1:
+            tell(len(predicted), len(ensemble.members), "members")
     return mean(predicted, [member.weight for member in ensemble.members])
 
 

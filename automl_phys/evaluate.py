@@ -37,7 +37,7 @@ def run(plan: Plan, run_dir: RunDir, show: Show) -> Evaluation:
     problem = task.load(run_dir.problem)
     chosen = rundir.read_json(run_dir.ensemble, Ensemble)
     found = candidates(plan, chosen, problem, run_dir, show)
-    said = task.evaluate(problem, found, plan.objective, chosen.calibration, plan.seed)
+    said = task.evaluate(problem, found, plan.objective, chosen.calibration, plan.seed, show.advance)
     evaluation = _with_search(said, plan, run_dir)
     task.write_scores(problem, problem.test, found[0].predictions["test"], chosen.calibration, run_dir.predictions)
     rundir.write_json(run_dir.evaluation, evaluation)  # last: its being there says that the stage is done

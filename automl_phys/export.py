@@ -65,7 +65,7 @@ def run(plan: Plan, run_dir: RunDir, word: str, target: Path, show: Show) -> Wri
 
         return export_events.make(problem, run_dir, partial(task.read_new, problem), EVENTS, folder)
 
-    subject = Subject(run_dir, plan, task, problem, winner, events)
+    subject = Subject(run_dir, plan, task, problem, winner, events, show.advance)
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         draft.mkdir(parents=True)

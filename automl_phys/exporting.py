@@ -15,6 +15,7 @@ from automl_phys import ensemble
 from automl_phys.contracts import Fitted, Plan, Task
 from automl_phys.errors import CallError, Mistake
 from automl_phys.rundir import RunDir
+from automl_phys.telling import Tell, nobody
 from automl_phys.trials import Ensemble, Member
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ np.savez(sys.argv[3], predicted=network.predict(given if len(given) > 1 else giv
 
 @dataclass(frozen=True)
 class Subject:
-    """A finished run of a table, images or texts. ``events`` makes the events to compare on, in a folder."""
+    """A finished run of a table, images or texts. ``events`` makes the events to compare on, in a folder;
+    ``tell`` hears how far writing them is."""
 
     run: RunDir
     plan: Plan
@@ -49,10 +51,11 @@ class Subject:
     problem: TableProblem
     winner: Ensemble
     events: Callable[[Path], Events]
+    tell: Tell = nobody
 
     def predict(self, rows: Any) -> Array:
         """What ``predict`` says of rows, before the task's calibration."""
-        return ensemble.predict(self.run.path, self.winner, rows)
+        return ensemble.predict(self.run.path, self.winner, rows, self.tell)
 
     def models(self, member: Member) -> list[Fitted]:
         """The saved models of a member, whose mean it is."""

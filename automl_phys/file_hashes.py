@@ -18,6 +18,7 @@ from threading import Event
 
 from automl_phys import image_files, machine, rundir
 from automl_phys.errors import DataError, Mistake, RunError
+from automl_phys.telling import Bytes, Tell, nobody
 
 RACY_NS = 2_000_000_000
 """A file changed this shortly before it was hashed might change again without a new time stamp."""
@@ -47,16 +48,16 @@ def ahead(paths: Sequence[Path]) -> Iterator[Callable[[], None]]:
             raise
 
 
-def sha256(path: Path, stop: Event | None = None) -> str:
+def sha256(path: Path, stop: Event | None = None, tell: Tell = nobody) -> str:
     """The SHA-256 of a file's bytes; of a folder, of its images' names and digests, whatever else is in it. Empty if
-    ``stop`` is set meanwhile. Raises DataError (``unreadable-file``)."""
+    ``stop`` is set meanwhile; ``tell`` hears how much of it is read. Raises DataError (``unreadable-file``)."""
     try:
         before = _state(path)
         known = _remembered(path)
         if known.get("state") == before:
             return str(known["sha256"])
         now = time.time_ns()
-        digest = _digest(path, stop)
+        digest = _digest(path, stop, Bytes(before[0], f"of {path.name} hashed", tell))
         if digest and _state(path) == before and now - before[1] > RACY_NS:
             with suppress(RunError):  # a cache folder that cannot be written costs time only
                 rundir.write_json(_entry(path), {"state": before, "sha256": digest})
@@ -66,26 +67,27 @@ def sha256(path: Path, stop: Event | None = None) -> str:
     return digest
 
 
-def _digest(path: Path, stop: Event | None) -> str:
+def _digest(path: Path, stop: Event | None, read: Bytes) -> str:
     buffer = memoryview(bytearray(PIECE))
     if not path.is_dir():
-        return _of_file(path, buffer, stop)
+        return _of_file(path, buffer, stop, read)
     content = hashlib.sha256()
     for name in image_files.find(path).names:
-        digest = _of_file(path / name, buffer, stop)
+        digest = _of_file(path / name, buffer, stop, read)
         if not digest:
             return ""
         content.update(f"{name}\0{digest}\0".encode(errors="surrogateescape"))
     return content.hexdigest()
 
 
-def _of_file(path: Path, buffer: memoryview, stop: Event | None) -> str:
+def _of_file(path: Path, buffer: memoryview, stop: Event | None, read: Bytes) -> str:
     content = hashlib.sha256()
     with path.open("rb", buffering=0) as handle:
-        while read := handle.readinto(buffer):
+        while count := handle.readinto(buffer):
             if stop and stop.is_set():
                 return ""
-            content.update(buffer[:read])
+            content.update(buffer[:count])
+            read.add(count)
     return content.hexdigest()
 
 

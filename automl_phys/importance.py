@@ -18,6 +18,7 @@ from automl_phys.curves import histogram
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Axis, Figure, Series, Table
 from automl_phys.ranking import Floats
+from automl_phys.telling import Tell, counted, nobody
 
 if TYPE_CHECKING:
     from automl_phys.table import Rows, Schema
@@ -43,7 +44,7 @@ class Importance:
 
 
 def permutation(rows: Rows, schema: Schema, predict: Callable[[Rows], Array], objective: str, seed: int,
-                score: Callable[[str, Rows, Array], float]) -> tuple[Importance, ...]:
+                score: Callable[[str, Rows, Array], float], tell: Tell = nobody) -> tuple[Importance, ...]:
     """Permutation importance (Breiman 2001), the most important first; empty where the rows cannot be scored.
 
     ``score`` is the task's. A feature that another one stands for drops little: the importance is the model's, not
@@ -59,7 +60,7 @@ def permutation(rows: Rows, schema: Schema, predict: Callable[[Rows], Array], ob
     except RunError:  # too few rows of one class for this objective
         return ()
     found = []
-    for column, feature in enumerate(features):
+    for column, feature in enumerate(counted(features, "features shuffled", tell)):
         shuffled = np.asarray(predict(_shuffled(some, column, rng)))
         parts = np.split(shuffled, REPEATS)
         drops = [sign * (whole - score(objective, some, part)) for part in parts]

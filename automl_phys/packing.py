@@ -36,6 +36,7 @@ from automl_phys.errors import ArchiveError, CallError, LintError, Mistake, RunE
 from automl_phys.packed_data import Datum
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
+from automl_phys.telling import Bytes, Tell, nobody
 from automl_phys.trials import Ensemble
 
 LOOKED_AT = (".json", ".yaml", ".md", ".txt")
@@ -58,8 +59,9 @@ class Made:
 
 
 def pack(given: Path, target: Path | None = None, with_model: bool = False, with_data: bool = False,
-         limit_gb: float = archive_zip.LIMIT_GB, force: bool = False) -> Made:
-    """Write the archive ``target``, by default ``<name>.amlphys.zip`` in the current folder.
+         limit_gb: float = archive_zip.LIMIT_GB, force: bool = False, tell: Tell = nobody) -> Made:
+    """Write the archive ``target``, by default ``<name>.amlphys.zip`` in the current folder; ``tell`` hears how much
+    of it is read.
 
     Raises RecipeError for a recipe that is not sound, LintError for what should not be given away, unless ``force``d,
     ArchiveError and CallError for what cannot be packed, RunError when the disk refuses.
@@ -77,7 +79,8 @@ def pack(given: Path, target: Path | None = None, with_model: bool = False, with
     data, moved = packed_data.placed(wanted.data, wanted.folder)
     members = _members(wanted, moved, data, run, given, with_model, with_data)
     _check(members, limit_gb, force)
-    digest = _write(target, _manifest(wanted, "run" if run else "recipe", members), members)
+    read = Bytes(2 * sum(map(_size, members.values())), "read", tell)  # once for the hashes, once to be written
+    digest = _write(target, _manifest(wanted, "run" if run else "recipe", members, read), members, read)
     archives.look(target, limit_gb)  # what cannot be read again would have been a mistake of ours
     return Made(target, digest, target.stat().st_size, len(members), tuple(_notes(wanted, data, with_data)))
 
@@ -179,23 +182,24 @@ def _check(members: Mapping[str, bytes | Path], limit_gb: float, force: bool) ->
 
 # ---------------------------------------------------------------- writing
 
-def _manifest(wanted: Recipe, kind: str, members: Mapping[str, bytes | Path]) -> bytes:
-    listed = {name: {"bytes": _size(source), "sha256": _sha256(source)} for name, source in sorted(members.items())}
+def _manifest(wanted: Recipe, kind: str, members: Mapping[str, bytes | Path], read: Bytes) -> bytes:
+    listed = {name: {"bytes": _size(source), "sha256": _sha256(source, read)}
+              for name, source in sorted(members.items())}
     return json.dumps({"format": archives.FORMAT, "program": __version__, "kind": kind, "name": wanted.name,
                        "task": wanted.task, "members": listed}, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def _write(target: Path, manifest: bytes, members: Mapping[str, bytes | Path]) -> str:
+def _write(target: Path, manifest: bytes, members: Mapping[str, bytes | Path], read: Bytes) -> str:
     """Write the zip file, whole or not at all; gives its SHA-256."""
     with rundir.atomic(target) as draft:
         with zipfile.ZipFile(draft, "w") as file:
             for name, source in [(archives.MANIFEST, manifest), *sorted(members.items())]:
-                _add(file, name, source, json.loads(manifest)["members"].get(name, {}).get("sha256"))
+                _add(file, name, source, json.loads(manifest)["members"].get(name, {}).get("sha256"), read)
         digest = rundir.sha256(draft)
     return digest
 
 
-def _add(file: zipfile.ZipFile, name: str, source: bytes | Path, expected: str | None) -> None:
+def _add(file: zipfile.ZipFile, name: str, source: bytes | Path, expected: str | None, read: Bytes) -> None:
     info = zipfile.ZipInfo(name)  # its time is the earliest that a zip file knows, 1980
     info.create_system = 3  # Unix, also where it is not: the bytes are to be the same
     info.external_attr = 0o100644 << 16
@@ -206,6 +210,7 @@ def _add(file: zipfile.ZipFile, name: str, source: bytes | Path, expected: str |
         for piece in _pieces(source):
             digest.update(piece)
             out.write(piece)
+            read.add(len(piece))
     if expected not in (None, digest.hexdigest()):
         raise RunError(Mistake("data-changed", f"'{name}' changed while it was packed.", "Pack again."))
 
@@ -238,5 +243,9 @@ def _size(source: bytes | Path) -> int:
     return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
-def _sha256(source: bytes | Path) -> str:
-    return hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else rundir.sha256(source)
+def _sha256(source: bytes | Path, read: Bytes) -> str:
+    digest = hashlib.sha256()
+    for piece in _pieces(source):
+        digest.update(piece)
+        read.add(len(piece))
+    return digest.hexdigest()

@@ -26,6 +26,7 @@ from automl_phys.errors import CallError, Mistake
 from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
+from automl_phys.telling import Tell, nobody
 from automl_phys.trials import Job, Progress, Result, Slot, kind_of, kinds_by_device
 
 if TYPE_CHECKING:
@@ -35,17 +36,17 @@ if TYPE_CHECKING:
     from automl_phys.play import Wanted
 
 
-def make_plan(wanted: Recipe, known: Facts | None = None) -> Plan:
+def make_plan(wanted: Recipe, known: Facts | None = None, tell: Tell = nobody) -> Plan:
     """Look at the data's header, unless its facts are known, and at the machine, and decide.
 
-    Raises DataError and RecipeError.
+    ``tell`` hears how far looking is. Raises DataError and RecipeError.
     """
     from automl_phys import warm_start
 
     task = registry.load("tasks", wanted.task)
     formers = warm_start.find(wanted)
-    facts = known or task.look(wanted.options, wanted.folder, wanted.seed)
-    fingerprint = task.fingerprint(wanted.options, wanted.folder, wanted.seed) if formers else ""
+    facts = known or task.look(wanted.options, wanted.folder, wanted.seed, tell)
+    fingerprint = task.fingerprint(wanted.options, wanted.folder, wanted.seed, tell) if formers else ""
     return plan.make(wanted, facts, machine.look(), formers=formers, fingerprint=fingerprint)
 
 
@@ -69,12 +70,12 @@ def run(wanted: Recipe, out: Path, resume: bool, show: Show, cache: bool = True)
 
     began = time.monotonic()
     show.stage("Plan")
-    known = earlier.find(wanted, out) if cache and not resume else None
+    known = earlier.find(wanted, out, show.advance) if cache and not resume else None
     facts = known.facts if known else None
     if resume:
         run_dir = _last_run(wanted, out)
     else:
-        planned = make_plan(wanted, facts)
+        planned = make_plan(wanted, facts, show.advance)
         study_record.check(planned)
         run_dir = _new_run(wanted, planned, out)
     try:

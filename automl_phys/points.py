@@ -38,6 +38,7 @@ from automl_phys.table_files import Files
 from automl_phys.table_problem import DESCRIPTION
 from automl_phys.table_roles import Roles
 from automl_phys.table_view import CUT
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import to_json
 
 if TYPE_CHECKING:
@@ -84,13 +85,13 @@ class Survey:
         return Places(self.parts, (int((self.parts == 0).sum()),), 1)
 
 
-def look(data: PointsData, folder: Path, _seed: int) -> Facts:
+def look(data: PointsData, folder: Path, _seed: int, tell: Tell = nobody) -> Facts:
     """Facts from reading every column once, in chunks; paths are relative to ``folder``.
 
     All that :func:`prepare` says but for the number of repeated rows: constant columns and the scale decide what can be
     planned. Raises DataError with all mistakes.
     """
-    seen = _survey(data, folder)
+    seen = _survey(data, folder, tell)
     tally = table_features.read_features(seen.files, seen.roles, seen.places, extremes=True)
     mistakes = [*seen.mistakes, *_wrong_features(seen, data.missing, tally)]
     if mistakes:
@@ -98,12 +99,12 @@ def look(data: PointsData, folder: Path, _seed: int) -> Facts:
     return _facts(data, seen, tally)
 
 
-def prepare(data: PointsData, folder: Path, target: Path, seed: int) -> PointsProblem:
+def prepare(data: PointsData, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> PointsProblem:
     """Read, check, scale and write the arrays into ``target``, which is replaced whole or not at all.
 
     Raises DataError with all mistakes, RunError when the place cannot be written.
     """
-    seen = _survey(data, folder)
+    seen = _survey(data, folder, tell)
     used = table_read.used(seen.files, seen.file_rows)
     with rundir.whole_folder(target) as draft:
         made, tally, _ = table_features.write_features(
@@ -133,12 +134,12 @@ def prepare(data: PointsData, folder: Path, target: Path, seed: int) -> PointsPr
     return load(target)
 
 
-def fingerprint(data: PointsData, folder: Path, seed: int) -> str:
+def fingerprint(data: PointsData, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides prepared points. Reads the files' bytes. Raises DataError when they cannot be found."""
-    return _hash(data, table_read.digests(table_files.of_recipe(data, folder)), seed)
+    return _hash(data, table_read.digests(table_files.of_recipe(data, folder, tell)), seed)
 
 
-def read_new(problem: PointsProblem, path: Path) -> NewPoints:
+def read_new(problem: PointsProblem, path: Path, tell: Tell = nobody) -> NewPoints:
     """Points of the file or glob ``path``, in its order, in the problem's scale; under ``missing: drop`` without those
     that have gaps. A category's unknown value is none of its levels.
 
@@ -146,7 +147,7 @@ def read_new(problem: PointsProblem, path: Path) -> NewPoints:
     :func:`automl_phys.table_read.find` raises.
     """
     schema = problem.schema
-    files = table_new.find(schema.view, path)
+    files = table_new.find(schema.view, path, tell)
     mistakes = table_new.wrong_columns(schema, files)
     if mistakes:
         raise DataError(mistakes)
@@ -162,9 +163,9 @@ def read_new(problem: PointsProblem, path: Path) -> NewPoints:
 
 # ---------------------------------------------------------------- what is there
 
-def _survey(data: PointsData, folder: Path) -> Survey:
+def _survey(data: PointsData, folder: Path, tell: Tell) -> Survey:
     """Look at a table. Raises DataError when its files cannot be read; other mistakes are in the result."""
-    files = table_files.of_recipe(data, folder)
+    files = table_files.of_recipe(data, folder, tell)
     roles, notes, mistakes = table_roles.assign(data, files)
     named = [c for c in roles.single.values() if files.header.columns.get(c, "other") not in table_roles.UNREAD]
     columns, file_rows = table_read.whole(files, [*named, *([CUT] if data.cut else [])])

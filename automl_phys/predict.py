@@ -25,9 +25,9 @@ def run(plan: Plan, run_dir: RunDir, source: Path, target: Path, show: Show) -> 
     winner = rundir.read_json(run_dir.ensemble, Ensemble)
     task = registry.load("tasks", plan.task)
     problem = task.load(run_dir.problem)
-    rows = task.read_new(problem, source)
+    rows = task.read_new(problem, source, show.advance)
     for note in rows.notes:
         show.say(note)
-    scores = ensemble.predict(run_dir.path, winner, rows, lambda done, total: show.advance(done, total, "members"))
+    scores = ensemble.predict(run_dir.path, winner, rows, show.advance)
     task.write_scores(problem, rows, scores, winner.calibration, target)
     return readable.rows(plan.facts, getattr(rows, "asked", len(rows)))

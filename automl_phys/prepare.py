@@ -28,7 +28,7 @@ def run(recipe: Recipe, plan: Plan, run: RunDir, show: Show, known: Earlier | No
     task = registry.load("tasks", plan.task)
     if run.problem.exists():
         problem = task.load(run.problem)
-        if problem.fingerprint == task.fingerprint(recipe.options, recipe.folder, recipe.seed):
+        if problem.fingerprint == task.fingerprint(recipe.options, recipe.folder, recipe.seed, show.advance):
             show.say("The prepared data are there already, made from the same inputs.")
             return problem
         if run.trials.exists():
@@ -40,7 +40,7 @@ def run(recipe: Recipe, plan: Plan, run: RunDir, show: Show, known: Earlier | No
         show.say(f"Taken over from {known.run.path}, which was made from the same inputs (--no-cache prepares anew).")
         problem = task.load(run.problem)
     else:
-        problem = task.prepare(recipe.options, recipe.folder, run.problem, recipe.seed)
+        problem = task.prepare(recipe.options, recipe.folder, run.problem, recipe.seed, show.advance)
     earlier.remember(problem.fingerprint, data_files.of(recipe), run)
     facts = problem.facts()
     show.say(f"{readable.parts(facts)}.")

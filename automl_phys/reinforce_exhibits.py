@@ -21,6 +21,7 @@ from automl_phys.contracts import Candidate
 from automl_phys.errors import AutomlPhysError
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
 from automl_phys.reinforce_tables import Other
+from automl_phys.telling import Tell, counted, nobody
 
 if TYPE_CHECKING:
     from automl_phys.environment_problem import EnvironmentProblem
@@ -56,11 +57,12 @@ class Trained:
         return int(order[(len(order) - 1) // 2])
 
 
-def evaluate(problem: EnvironmentProblem, candidates: Sequence[Candidate], objective: str, seed: int) -> Evaluation:
+def evaluate(problem: EnvironmentProblem, candidates: Sequence[Candidate], objective: str, seed: int,
+             tell: Tell = nobody) -> Evaluation:
     """What the test episodes say of the candidates, the first of which is the winner, one the baseline."""
     winner = candidates[0]
     baseline = next(one for one in candidates if one.role == "baseline")
-    trained = _trained(problem, winner)
+    trained = _trained(problem, winner, tell)
     others = _others(problem, winner, baseline, trained)
     scores = _scores(candidates, baseline, trained, objective, seed)
     share, solved = reinforce_tables.solved(trained.best.mean(axis=1), problem.seen.reward_threshold)
@@ -86,13 +88,14 @@ def evaluate(problem: EnvironmentProblem, candidates: Sequence[Candidate], objec
     return Evaluation(said, metrics, scores, tables, _figures(problem, winner, candidates, trained, others, seed))
 
 
-def _trained(problem: EnvironmentProblem, winner: Candidate) -> Trained:
+def _trained(problem: EnvironmentProblem, winner: Candidate, tell: Tell) -> Trained:
     """The winner's configuration trained from fresh seeds or, where there was none of that, the trial's own agent."""
     if not winner.replicas:
         history = tuple(winner.model().history) if winner.model else ()
         return Trained(np.asarray(winner.predictions["test"], np.float64)[None], ("that of the search",), (history,),
                        (winner.model,))
-    played = np.stack([np.asarray(one.predict(problem.test), np.float64) for one in winner.replicas])
+    played = np.stack([np.asarray(one.predict(problem.test), np.float64)
+                       for one in counted(winner.replicas, "trainings played", tell)])
     return Trained(played, tuple(one.variation for one in winner.replicas),
                    tuple(one.history for one in winner.replicas), tuple(one.model for one in winner.replicas))
 

@@ -29,6 +29,7 @@ from automl_phys.series_time import Calendar, named, names_of
 from automl_phys.table_files import Files
 from automl_phys.table_problem import DESCRIPTION
 from automl_phys.table_view import CUT
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import Part, to_json
 
 if TYPE_CHECKING:
@@ -68,16 +69,16 @@ class Survey:
     notes: tuple[str, ...]
 
 
-def look(data: SeriesData, forecast: Forecast, folder: Path) -> Facts:
+def look(data: SeriesData, forecast: Forecast, folder: Path, tell: Tell = nobody) -> Facts:
     """Facts from reading all rows; paths are relative to ``folder``. Raises DataError with all mistakes."""
-    return _facts(data, forecast, _survey(data, forecast, folder))
+    return _facts(data, forecast, _survey(data, forecast, folder, tell))
 
 
-def prepare(data: SeriesData, forecast: Forecast, folder: Path, target: Path, seed: int, settings: Mapping[str, Any]
-            ) -> SeriesProblem:
+def prepare(data: SeriesData, forecast: Forecast, folder: Path, target: Path, seed: int, settings: Mapping[str, Any],
+            tell: Tell = nobody) -> SeriesProblem:
     """Read, check, fill gaps, standardise covariates, and write the arrays into ``target``, which is replaced whole or
     not at all. Raises DataError with all mistakes, RunError when the place cannot be written."""
-    seen = _survey(data, forecast, folder)
+    seen = _survey(data, forecast, folder, tell)
     used = table_read.used(seen.files, seen.file_rows)
     ends = [_origins(one.length, forecast)[0] for one in seen.series]
     centre, width = _standard(seen.series, ends)
@@ -95,12 +96,13 @@ def prepare(data: SeriesData, forecast: Forecast, folder: Path, target: Path, se
     return load(target)
 
 
-def fingerprint(data: SeriesData, forecast: Forecast, folder: Path, seed: int, settings: Mapping[str, Any]) -> str:
+def fingerprint(data: SeriesData, forecast: Forecast, folder: Path, seed: int, settings: Mapping[str, Any],
+                tell: Tell = nobody) -> str:
     """Hash of all that decides prepared series. Reads the files' bytes. Raises DataError when they cannot be found."""
-    return _hash(data, forecast, table_read.digests(table_files.of_recipe(data, folder)), seed, settings)
+    return _hash(data, forecast, table_read.digests(table_files.of_recipe(data, folder, tell)), seed, settings)
 
 
-def read_new(problem: SeriesProblem, path: Path) -> NewWindows:
+def read_new(problem: SeriesProblem, path: Path, tell: Tell = nobody) -> NewWindows:
     """One window behind the last value of each series in the file or glob ``path``, and those before it since the
     training's end.
 
@@ -108,7 +110,7 @@ def read_new(problem: SeriesProblem, path: Path) -> NewWindows:
     was known of it. Raises DataError with all mistakes.
     """
     schema = problem.schema
-    files = table_new.find(schema.view, path)
+    files = table_new.find(schema.view, path, tell)
     columns = _columns(schema)
     mistakes = series_read.wrong_columns(columns, files, "")
     if mistakes:
@@ -142,9 +144,9 @@ def read_new(problem: SeriesProblem, path: Path) -> NewWindows:
 
 # ---------------------------------------------------------------- what is there
 
-def _survey(data: SeriesData, forecast: Forecast, folder: Path) -> Survey:
+def _survey(data: SeriesData, forecast: Forecast, folder: Path, tell: Tell) -> Survey:
     """Look at series. Raises DataError with all mistakes."""
-    files = table_files.of_recipe(data, folder)
+    files = table_files.of_recipe(data, folder, tell)
     columns = data.columns()
     mistakes = series_read.wrong_columns(columns, files, "data")
     if mistakes:

@@ -32,6 +32,7 @@ from automl_phys.contracts import Facts
 from automl_phys.errors import DataError
 from automl_phys.table_files import Files
 from automl_phys.table_problem import DESCRIPTION, NewRows, Rows, Schema, Stored, TableProblem, load
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import to_json
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ LAYOUT_VERSION = 4
 """Raised when the same inputs would be stored otherwise than before."""
 
 
-def look(data: Divided, folder: Path, seed: int) -> Facts:
+def look(data: Divided, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from the header and the target, weight and group columns; paths are relative to ``folder``.
 
     Rows by part are those that :func:`prepare` makes. What only the features tell, such as constant ones, is not yet
     known. Raises DataError with all mistakes.
     """
-    seen = table_survey.survey(data, table_files.of_recipe(data, folder), seed)
+    seen = table_survey.survey(data, table_files.of_recipe(data, folder, tell), seed)
     if seen.layout is None or seen.mistakes:
         raise DataError(seen.mistakes)
     return table_survey.facts(seen, seen.layout, len(seen.roles.numbers), len(seen.roles.categories))
@@ -57,15 +58,15 @@ def look(data: Divided, folder: Path, seed: int) -> Facts:
 
 def prepare(
     data: Divided, folder: Path, target_folder: Path, seed: int, settings: Mapping[str, Any] = {},
-    beside: Callable[[Path, Schema], Sequence[str]] | None = None,
+    beside: Callable[[Path, Schema], Sequence[str]] | None = None, tell: Tell = nobody,
 ) -> TableProblem:
     """Read, check, split and write the arrays into ``target_folder``, which is replaced whole or not at all.
 
     ``settings`` are the task's own, kept in the schema; ``beside`` writes what else the task wants in the folder, once
-    the arrays are there, and gives notes on it. Raises DataError with all mistakes, RunError when the place
-    cannot be written.
+    the arrays are there, and gives notes on it; ``tell`` hears how many rows are read. Raises DataError with all
+    mistakes, RunError when the place cannot be written.
     """
-    files = table_files.of_recipe(data, folder)
+    files = table_files.of_recipe(data, folder, tell)
     with file_hashes.ahead([location.path for location in table_read.on_disk(files)]) as hashed:
         seen = table_survey.survey(data, files, seed)
         if seen.layout is None or seen.mistakes:
@@ -90,16 +91,16 @@ def prepare(
 
 
 def fingerprint(
-    data: Divided, folder: Path, seed: int, settings: Mapping[str, Any] = {}
+    data: Divided, folder: Path, seed: int, settings: Mapping[str, Any] = {}, tell: Tell = nobody
 ) -> str:
     """Hash of all that decides a prepared table. Reads the files' bytes. Raises DataError when they cannot be found."""
-    files = table_files.of_recipe(data, folder)
+    files = table_files.of_recipe(data, folder, tell)
     return _hash(data, files, table_read.digests(files), seed, settings)
 
 
-def read_new(problem: TableProblem, path: Path) -> NewRows:
+def read_new(problem: TableProblem, path: Path, tell: Tell = nobody) -> NewRows:
     """New data as ``predict`` takes them; see :func:`automl_phys.table_new.read_new`. Raises DataError."""
-    return table_new.read_new(problem.schema, path)
+    return table_new.read_new(problem.schema, path, tell)
 
 
 def _hash(

@@ -16,6 +16,7 @@ from automl_phys.contracts import Header, Location
 from automl_phys.errors import DataError, Key, Mistake
 from automl_phys.sections import SplitTable
 from automl_phys.table_view import View
+from automl_phys.telling import Tell, nobody
 
 if TYPE_CHECKING:
     from automl_phys.sections import Located
@@ -32,7 +33,7 @@ class Files:
 
     ``header`` holds the columns that they share and those that ``view`` makes of them; its ``rows`` is None when a file
     must be read to be counted. The last ``test`` files hold the test rows. ``key`` is the place in the recipe that
-    names the files.
+    names the files. ``tell`` hears how far reading them is.
     """
 
     locations: tuple[Location, ...]
@@ -42,6 +43,7 @@ class Files:
     key: Key = ()
     view: View = field(default_factory=View)
     test: int = 0
+    tell: Tell = field(default=nobody, compare=False)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Used:
     rows: int
 
 
-def of_recipe(data: Located, folder: Path) -> Files:
+def of_recipe(data: Located, folder: Path, tell: Tell = nobody) -> Files:
     """The files that a recipe names, in ``folder`` where it says no more, with the columns that it makes.
 
     Raises DataError with all of ``missing-file``, ``glob-matches-nothing``, ``unknown-format``, ``empty-file``,
@@ -66,7 +68,7 @@ def of_recipe(data: Located, folder: Path) -> Files:
     if data.builtin is not None:
         files = _agreeing([(Location(Path(data.builtin)), "builtin", "")], ("data", "builtin"))
     elif data.url is not None and data.sha256 is not None:
-        files = find(str(downloads.fetch(data.url, data.sha256)), folder, ("data", "url"))
+        files = find(str(downloads.fetch(data.url, data.sha256, tell)), folder, ("data", "url"))
     else:
         files = find(data.path or (), folder)
     if test:
@@ -74,7 +76,7 @@ def of_recipe(data: Located, folder: Path) -> Files:
     header, mistakes = view.header(files.header)
     if mistakes:
         raise DataError(mistakes)
-    return replace(files, header=header, view=view)
+    return replace(files, header=header, view=view, tell=tell)
 
 
 def find(path: str | Sequence[str] | Mapping[str, str | Sequence[str]], folder: Path,

@@ -29,6 +29,7 @@ from automl_phys.registry import did_you_mean
 from automl_phys.table_files import Files
 from automl_phys.table_problem import Features, NewRows, Schema
 from automl_phys.table_view import View
+from automl_phys.telling import Tell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,13 +47,13 @@ class Read:
     notes: tuple[str, ...]
 
 
-def read_new(schema: Schema, path: Path) -> NewRows:
+def read_new(schema: Schema, path: Path, tell: Tell) -> NewRows:
     """Rows of the file or glob ``path``, in its order; under ``missing: drop`` without those that have gaps.
 
     Raises DataError with all of ``missing-column``, ``wrong-type``, ``not-finite``, ``bad-weights``, and what
     :func:`automl_phys.table_files.find` raises; of images and texts what ``table_images`` and ``table_texts`` do.
     """
-    files = find(schema.view, path)
+    files = find(schema.view, path, tell)
     kinds = files.header.columns
     wrong = _wrong_weight(schema, files) + wrong_columns(schema, files)
     if wrong:
@@ -71,7 +72,7 @@ def read_new(schema: Schema, path: Path) -> NewRows:
         carried=read.carried, notes=(*notes, *read.notes, *uncut(schema.view)))
 
 
-def find(made: View, path: Path) -> Files:
+def find(made: View, path: Path, tell: Tell) -> Files:
     """The files of new data, with the columns that were made of theirs in training; no class, no cut, and no
     other flags.
 
@@ -83,7 +84,7 @@ def find(made: View, path: Path) -> Files:
     header, mistakes = view.header(files.header)
     if mistakes:
         raise DataError([replace(m, key=(), code="missing-column") for m in mistakes])
-    return replace(files, header=header, view=view)
+    return replace(files, header=header, view=view, tell=tell)
 
 
 def uncut(view: View) -> tuple[str, ...]:

@@ -34,14 +34,19 @@ _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 
 
 def chunks(files: Files, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-    """The index of a file and some of its rows, in order. Raises DataError, its mistakes under ``files.key``."""
+    """The index of a file and some of its rows, in order; ``files.tell`` hears of them where there are many. Raises
+    DataError, its mistakes under ``files.key``."""
     made = files.view.needs(columns) != list(columns)
     needed = files.view.needs(columns) or list(files.header.columns)[:1]  # one at least, to count its rows
     rows = _chunk_rows(files, needed)
+    done, total = 0, files.header.rows or 0
     for i, (location, source, label) in enumerate(zip(files.locations, files.sources, files.labels, strict=True)):
         try:
             for chunk in registry.load("sources", source).read(location, needed, rows):
                 yield i, files.view.apply(chunk, columns, label) if made else chunk
+                done += chunk.num_rows
+                if total > rows:
+                    files.tell(done, total, "rows read")
         except DataError as error:
             raise DataError([replace(m, key=files.key) for m in error.mistakes]) from error
 
@@ -187,7 +192,7 @@ def used(files: Files, rows: Sequence[int]) -> tuple[Used, ...]:
 
 def digests(files: Files) -> tuple[str, ...]:
     """SHA-256 of each file's bytes; of a folder's images and their names; of a built-in data set's columns."""
-    return tuple(_of_builtin(location) if source == "builtin" else file_hashes.sha256(location.path)
+    return tuple(_of_builtin(location) if source == "builtin" else file_hashes.sha256(location.path, tell=files.tell)
                  for location, source in zip(files.locations, files.sources, strict=True))
 
 

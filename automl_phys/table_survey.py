@@ -7,7 +7,7 @@ are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +146,7 @@ def survey(data: Divided, files: Files, seed: int) -> Survey:
                            *(table_anomalies.wanted(data, kinds) if isinstance(data, AnomalyEvents) else [])])
     columns, file_rows = table_read.whole(files, list(wanted))
     rows = sum(file_rows)
+    files = replace(files, header=replace(files.header, rows=rows))
     kept, found = _kept(data, columns)
     mistakes += found
     events = None

@@ -34,6 +34,9 @@ class Show:
     def say(self, text):
         self.said.append(text)
 
+    def advance(self, done, total, text):
+        """Tables of this size are read at once."""
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

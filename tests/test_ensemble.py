@@ -74,6 +74,6 @@ def test_a_member_is_the_mean_of_its_models_and_the_ensemble_their_weighted_mean
     both = Ensemble((bagged, single), {}, "mse", 0.0)
     assert ensemble.predict(tmp_path, both, rows) == pytest.approx([1.125 + 1.5, 2.25 + 3.0])
     assert ensemble.predict(tmp_path, both, rows).dtype == np.float32
-    told: list[tuple[int, int]] = []
-    ensemble.predict(tmp_path, both, rows, lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    told: list[tuple[int, int, str]] = []
+    ensemble.predict(tmp_path, both, rows, lambda done, total, what: told.append((done, total, what)))
+    assert told == [(1, 2, "members"), (2, 2, "members")]

@@ -24,7 +24,7 @@ def digests(monkeypatch):
     """The files that are really read."""
     read = []
     plain = file_hashes._digest
-    monkeypatch.setattr(file_hashes, "_digest", lambda path, stop: (read.append(path.name), plain(path, stop))[1])
+    monkeypatch.setattr(file_hashes, "_digest", lambda path, *more: (read.append(path.name), plain(path, *more))[1])
     return read
 
 

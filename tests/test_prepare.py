@@ -11,6 +11,7 @@ from automl_phys import prepare, registry
 from automl_phys.contracts import Facts
 from automl_phys.errors import RunError
 from automl_phys.rundir import RunDir
+from automl_phys.telling import nobody
 
 
 @dataclass
@@ -29,13 +30,13 @@ class NoteTask:
     def __init__(self):
         self.prepared = 0
 
-    def fingerprint(self, options, folder, seed):
+    def fingerprint(self, options, folder, seed, tell):
         return f"{options}-{seed}"
 
     def load(self, folder):
         return Note((folder / "word").read_text())
 
-    def prepare(self, options, folder, target, seed):
+    def prepare(self, options, folder, target, seed, tell):
         self.prepared += 1
         target.mkdir(parents=True, exist_ok=True)
         (target / "word").write_text(f"{options}-{seed}")
@@ -51,7 +52,7 @@ def task(monkeypatch):
 
 def run(folder, options="a", seed=1):
     said = []
-    show = SimpleNamespace(stage=said.append, say=said.append)
+    show = SimpleNamespace(stage=said.append, say=said.append, advance=nobody)
     plan = SimpleNamespace(task="note", facts=Facts("note", {}, {}, notes=("seen",)))
     recipe = SimpleNamespace(data={}, options=options, folder=folder, seed=seed)
     return prepare.run(recipe, plan, RunDir(folder / "run"), show), said

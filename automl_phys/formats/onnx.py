@@ -72,8 +72,10 @@ def _winner(subject: Subject, rows: OnnxRows) -> str:
     import numpy as np
 
     graph, terms = rows.graph, []
-    whole = sum(member.weight for member in subject.winner.members)
-    for member in subject.winner.members:
+    members = subject.winner.members
+    whole = sum(member.weight for member in members)
+    for number, member in enumerate(members):
+        subject.tell(number, len(members), "members written")
         models = subject.models(member)
         for model in models:
             if not isinstance(model, Exportable):
@@ -82,7 +84,7 @@ def _winner(subject: Subject, rows: OnnxRows) -> str:
                     "ONNX.", "Search without it: 'families' under 'model' in the recipe."))
             share = member.weight / whole / len(models)
             tensor = model.write_onnx(rows)
-            if len(subject.winner.members) == len(models) == 1:
+            if len(members) == len(models) == 1:
                 return tensor
             terms.append(graph.add("Mul", graph.cast(tensor, np.float64), graph.constant(share, np.float64)))
     return graph.cast(graph.add("Sum", *terms), np.float32)

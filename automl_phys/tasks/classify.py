@@ -17,6 +17,7 @@ from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation
 from automl_phys.section import Section
 from automl_phys.sections import LabelledTable
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -74,25 +75,25 @@ def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Dra
     return {}
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from the header and the target. Raises DataError with all mistakes."""
     from automl_phys import table
 
-    return table.look(options.data, folder, seed)
+    return table.look(options.data, folder, seed, tell)
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> TableProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> TableProblem:
     """Read, check, split and write the table into ``target``. Raises DataError with all mistakes."""
     from automl_phys import table
 
-    return table.prepare(options.data, folder, target, seed)
+    return table.prepare(options.data, folder, target, seed, tell=tell)
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides the prepared table. Raises DataError."""
     from automl_phys import table
 
-    return table.fingerprint(options.data, folder, seed)
+    return table.fingerprint(options.data, folder, seed, tell=tell)
 
 
 def load(folder: Path) -> TableProblem:
@@ -102,11 +103,11 @@ def load(folder: Path) -> TableProblem:
     return table.load(folder)
 
 
-def read_new(problem: TableProblem, source: Path) -> NewRows:
+def read_new(problem: TableProblem, source: Path, tell: Tell = nobody) -> NewRows:
     """New data with the columns of the training data. Raises DataError."""
     from automl_phys import table
 
-    return table.read_new(problem, source)
+    return table.read_new(problem, source, tell)
 
 
 def score(objective: str, part: Rows, predictions: Array) -> float:
@@ -128,11 +129,11 @@ def calibrate(
 
 
 def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: str,
-             calibration: Mapping[str, Any], seed: int) -> Evaluation:
+             calibration: Mapping[str, Any], seed: int, tell: Tell = nobody) -> Evaluation:
     """What the test rows say of the candidates, the first of which is the winner, one the baseline."""
     from automl_phys import class_exhibits
 
-    return class_exhibits.evaluation(problem, candidates, objective, seed)
+    return class_exhibits.evaluation(problem, candidates, objective, seed, tell)
 
 
 def same_events(one: TableProblem, other: TableProblem) -> bool:

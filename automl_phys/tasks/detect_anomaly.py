@@ -19,6 +19,7 @@ from automl_phys.anomaly_sections import Options
 from automl_phys.contracts import Candidate, Facts, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -84,27 +85,27 @@ def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Dra
     return anomaly_draft.draft(data, looked, target)
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from the header and the columns that tell events apart. Raises DataError with all mistakes."""
     from automl_phys import anomaly_problem, table
 
-    seen = table.look(options.table, folder, seed)
+    seen = table.look(options.table, folder, seed, tell)
     return replace(seen, sizes=anomaly_problem.sizes(seen, _settings(options)))
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> AnomalyProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> AnomalyProblem:
     """Read, check, split and write the events into ``target``. Raises DataError with all mistakes."""
     from automl_phys import anomaly_problem, table
 
-    table.prepare(options.table, folder, target, seed, _settings(options))
+    table.prepare(options.table, folder, target, seed, _settings(options), tell=tell)
     return anomaly_problem.load(target)
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides the prepared events. Raises DataError."""
     from automl_phys import table
 
-    return table.fingerprint(options.table, folder, seed, _settings(options))
+    return table.fingerprint(options.table, folder, seed, _settings(options), tell)
 
 
 def _settings(options: Options) -> Mapping[str, Any]:
@@ -122,7 +123,7 @@ def load(folder: Path) -> AnomalyProblem:
     return anomaly_problem.load(folder)
 
 
-def read_new(problem: AnomalyProblem, source: Path) -> NewAnomalyRows:
+def read_new(problem: AnomalyProblem, source: Path, tell: Tell = nobody) -> NewAnomalyRows:
     """New events with the features of the training data and, where it is there, the mass; what tells which are normal,
     or anomalies, is not needed. Raises DataError."""
     from dataclasses import fields
@@ -132,9 +133,9 @@ def read_new(problem: AnomalyProblem, source: Path) -> NewAnomalyRows:
     schema, mass = problem.schema, problem.schema.settings["mass"]
     told = {*schema.settings["hidden"]} - {*schema.spectators}
     view = replace(schema.view, define={name: text for name, text in schema.view.define.items() if name not in told})
-    there = table_new.find(view, source).header.columns.get(mass) in table_roles.NUMERIC
+    there = table_new.find(view, source, tell).header.columns.get(mass) in table_roles.NUMERIC
     carried = (*schema.spectators, mass) if there and mass not in schema.spectators else schema.spectators
-    rows = table_new.read_new(replace(schema, view=view, spectators=carried), source)
+    rows = table_new.read_new(replace(schema, view=view, spectators=carried), source, tell)
     found = anomaly_problem.NewAnomalyRows(**{f.name: getattr(rows, f.name) for f in fields(rows)})
     if there:
         found = replace(found, mass=table_read.floats(rows.carried, [mass])[:, 0],
@@ -168,11 +169,11 @@ def calibrate(problem: AnomalyProblem, part: AnomalyRows, predictions: Array,
 
 
 def evaluate(problem: AnomalyProblem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
-             seed: int) -> Evaluation:
+             seed: int, tell: Tell = nobody) -> Evaluation:
     """What the test rows say of the candidates, the first of which is the winner, one the baseline."""
     from automl_phys import anomaly_exhibits
 
-    return anomaly_exhibits.evaluate(problem, candidates, objective, calibration, seed)
+    return anomaly_exhibits.evaluate(problem, candidates, objective, calibration, seed, tell)
 
 
 def same_events(one: AnomalyProblem, other: AnomalyProblem) -> bool:

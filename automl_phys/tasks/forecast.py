@@ -17,6 +17,7 @@ from automl_phys.errors import Mistake
 from automl_phys.exhibits import Evaluation, Score
 from automl_phys.section import Section
 from automl_phys.series_sections import Forecast, SeriesData
+from automl_phys.telling import Tell, counted, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -76,25 +77,25 @@ def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Dra
     return series_draft.draft(data, looked, target)
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from reading all rows. Raises DataError with all mistakes."""
     from automl_phys import series
 
-    return series.look(options.data, options.forecast, folder)
+    return series.look(options.data, options.forecast, folder, tell)
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> SeriesProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> SeriesProblem:
     """Read, check and write the series into ``target``. Raises DataError with all mistakes."""
     from automl_phys import series
 
-    return series.prepare(options.data, options.forecast, folder, target, seed, _settings(options))
+    return series.prepare(options.data, options.forecast, folder, target, seed, _settings(options), tell)
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides the prepared series. Raises DataError."""
     from automl_phys import series
 
-    return series.fingerprint(options.data, options.forecast, folder, seed, _settings(options))
+    return series.fingerprint(options.data, options.forecast, folder, seed, _settings(options), tell)
 
 
 def _settings(options: Options) -> Mapping[str, Any]:
@@ -109,12 +110,12 @@ def load(folder: Path) -> SeriesProblem:
     return series.load(folder)
 
 
-def read_new(problem: SeriesProblem, source: Path) -> NewWindows:
+def read_new(problem: SeriesProblem, source: Path, tell: Tell = nobody) -> NewWindows:
     """What to forecast from: the series of a file, behind the history that is known of them, and windows since the
     training whose outcomes are known, which calibrate. Raises DataError."""
     from automl_phys import series
 
-    return series.read_new(problem, source)
+    return series.read_new(problem, source, tell)
 
 
 def score(objective: str, part: Windows, predictions: Array) -> float:
@@ -146,7 +147,7 @@ def calibrate(problem: SeriesProblem, part: Windows, predictions: Array,
 
 
 def evaluate(problem: SeriesProblem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
-             seed: int) -> Evaluation:
+             seed: int, tell: Tell = nobody) -> Evaluation:
     """What the last windows say of the candidates, the first of which is the winner, one the baseline; and what comes
     after the end of the series."""
     from automl_phys import leaderboard, series_exhibits, series_scores
@@ -159,7 +160,7 @@ def evaluate(problem: SeriesProblem, candidates: Sequence[Candidate], objective:
     scores = tuple(
         Score(c.name, c.role, series_scores.estimates(plain, judged[c.name]), None if c is baseline else
               series_scores.gain(objective, judged[c.name], judged[baseline.name]), c.seconds)
-        for c in candidates)
+        for c in counted(candidates, "models judged", tell))
     shown = series_exhibits.show(problem, winner, judged, scores, calibration, objective, seed)
     intervals = [f"{kind}@{coverage:g}" for coverage in schema.settings["coverage"]
                  for kind in ("coverage", "interval_width")]

@@ -20,6 +20,7 @@ from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Score
 from automl_phys.generate_sections import Options
 from automl_phys.registry import did_you_mean
+from automl_phys.telling import Tell, counted, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -92,31 +93,31 @@ def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Dra
     return {"generate": made}
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from the header and the weights. Raises DataError with all mistakes."""
     from automl_phys import events, table
 
-    facts: Facts = _checked(options, folder, lambda: table.look(options.table, folder, seed))
+    facts: Facts = _checked(options, folder, tell, lambda: table.look(options.table, folder, seed, tell))
     facts = replace(facts, sizes=events.sizes(facts, len(options.generate.conditions)))
     if few := _few(facts):
         raise DataError(few)
     return facts
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> EventsProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> EventsProblem:
     """Read, check, split and write the events into ``target``. Raises DataError with all mistakes."""
     from automl_phys import events, table
 
-    _checked(options, folder, lambda: table.prepare(
-        options.table, folder, target, seed, _settings(options), _sound))
+    _checked(options, folder, tell, lambda: table.prepare(
+        options.table, folder, target, seed, _settings(options), _sound, tell))
     return events.load(target)
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides the prepared events. Raises DataError."""
     from automl_phys import table
 
-    return table.fingerprint(options.table, folder, seed, _settings(options))
+    return table.fingerprint(options.table, folder, seed, _settings(options), tell)
 
 
 def _settings(options: Options) -> Mapping[str, Any]:
@@ -132,11 +133,11 @@ def load(folder: Path) -> EventsProblem:
     return events.load(folder)
 
 
-def read_new(problem: EventsProblem, source: Path) -> NewRows:
+def read_new(problem: EventsProblem, source: Path, tell: Tell = nobody) -> NewRows:
     """Rows whose conditions other events are made for, with the columns of the training data. Raises DataError."""
     from automl_phys import table
 
-    return table.read_new(problem, source)
+    return table.read_new(problem, source, tell)
 
 
 def score(objective: str, part: EventRows, predictions: Array) -> float:
@@ -169,7 +170,7 @@ def calibrate(problem: EventsProblem, part: Rows, predictions: Array,
 
 
 def evaluate(problem: EventsProblem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
-             seed: int) -> Evaluation:
+             seed: int, tell: Tell = nobody) -> Evaluation:
     """How the events of the candidates, the first of which is the winner, close against the test events."""
     import numpy as np
 
@@ -180,7 +181,7 @@ def evaluate(problem: EventsProblem, candidates: Sequence[Candidate], objective:
     train = events.sample(problem.train, layout, problem.derive)
     floors = closure.floors(real, train, seed)
     found: dict[str, dict[str, Estimate]] = {}
-    for i, one in enumerate(candidates):
+    for i, one in enumerate(counted(candidates, "models judged", tell)):
         # The winner is the best of its family too, perhaps the baseline: the same events are measured once.
         same = next((other.name for other in candidates[:i]
                      if np.array_equal(other.predictions["test"], one.predictions["test"])), None)
@@ -222,11 +223,11 @@ def write_scores(problem: EventsProblem, rows: Rows, predictions: Array, calibra
 
 # ---------------------------------------------------------------- what can be wrong
 
-def _checked(options: Options, folder: Path, read: Callable[[], Any]) -> Any:
+def _checked(options: Options, folder: Path, tell: Tell, read: Callable[[], Any]) -> Any:
     """What ``read`` gives; its mistakes and those in the words of ``generate`` together. Raises DataError."""
     from automl_phys import table_files
 
-    wrong = _wrong_words(options, table_files.of_recipe(options.table, folder).header.columns)
+    wrong = _wrong_words(options, table_files.of_recipe(options.table, folder, tell).header.columns)
     try:
         found = read()
     except DataError as error:

@@ -20,6 +20,7 @@ from automl_phys.errors import DataError, Mistake, RecipeError
 from automl_phys.exhibits import Evaluation
 from automl_phys.section import Broken, Columns, Missing, Section
 from automl_phys.sections import PointsData
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -186,31 +187,31 @@ def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Dra
     return {}
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from reading every column once. Raises DataError with all mistakes."""
     from automl_phys import points
 
-    facts = points.look(options.data, folder, seed)
+    facts = points.look(options.data, folder, seed, tell)
     if wrong := _wrong_colours(options, folder):
         raise DataError(wrong)
     return facts
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> PointsProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> PointsProblem:
     """Read, check, scale and write the points into ``target``. Raises DataError with all mistakes."""
     from automl_phys import points, rundir
 
-    problem = points.prepare(options.data, folder, target, seed)
+    problem = points.prepare(options.data, folder, target, seed, tell)
     if options.reduce.colour is not None:
         rundir.write_json(target / COLOURS, options.reduce.colour)
     return problem
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides the prepared points. Raises DataError."""
     from automl_phys import points
 
-    return points.fingerprint(options.data, folder, seed)
+    return points.fingerprint(options.data, folder, seed, tell)
 
 
 def load(folder: Path) -> PointsProblem:
@@ -220,11 +221,11 @@ def load(folder: Path) -> PointsProblem:
     return points.load(folder)
 
 
-def read_new(problem: PointsProblem, source: Path) -> NewPoints:
+def read_new(problem: PointsProblem, source: Path, tell: Tell = nobody) -> NewPoints:
     """New points with the columns of the prepared ones. Raises DataError."""
     from automl_phys import points
 
-    return points.read_new(problem, source)
+    return points.read_new(problem, source, tell)
 
 
 def score(objective: str, part: Points, predictions: Array) -> float:
@@ -275,12 +276,12 @@ def calibrate(
 
 
 def evaluate(problem: PointsProblem, candidates: Sequence[Candidate], objective: str,
-             calibration: Mapping[str, Any], seed: int) -> Evaluation:
+             calibration: Mapping[str, Any], seed: int, tell: Tell = nobody) -> Evaluation:
     """What the candidates found in the points, the first of which is the winner, one the baseline."""
     from automl_phys import assignment, cluster_exhibits, cluster_profiles, cluster_replicas, rundir
 
     winner, points = candidates[0], problem.test
-    scores = cluster_exhibits.scores(points, problem.truth, candidates, objective, seed)
+    scores = cluster_exhibits.scores(points, problem.truth, candidates, objective, seed, tell)
     own = assignment.unpack(winner.predictions["test"])
     replicas = cluster_replicas.read(own, scores[0].metrics[objective], winner.replicas)
     found = {**scores[0].metrics, **replicas.metrics()}

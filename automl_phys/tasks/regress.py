@@ -21,6 +21,7 @@ from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
 from automl_phys.section import Missing, Percent, Section
 from automl_phys.sections import AmountsTable
+from automl_phys.telling import Tell, counted, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -106,25 +107,25 @@ def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Dra
     return {}
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from the header and the targets. Raises DataError with all mistakes."""
     from automl_phys import table
 
-    return table.look(options.data, folder, seed)
+    return table.look(options.data, folder, seed, tell)
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> TableProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> TableProblem:
     """Read, check, split and write the table into ``target``. Raises DataError with all mistakes."""
     from automl_phys import table
 
-    return table.prepare(options.data, folder, target, seed, _settings(options))
+    return table.prepare(options.data, folder, target, seed, _settings(options), tell=tell)
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides the prepared table. Raises DataError."""
     from automl_phys import table
 
-    return table.fingerprint(options.data, folder, seed, _settings(options))
+    return table.fingerprint(options.data, folder, seed, _settings(options), tell)
 
 
 def _settings(options: Options) -> Mapping[str, Any]:
@@ -138,11 +139,11 @@ def load(folder: Path) -> TableProblem:
     return table.load(folder)
 
 
-def read_new(problem: TableProblem, source: Path) -> NewRows:
+def read_new(problem: TableProblem, source: Path, tell: Tell = nobody) -> NewRows:
     """New data with the columns of the training data. Raises DataError."""
     from automl_phys import table
 
-    return table.read_new(problem, source)
+    return table.read_new(problem, source, tell)
 
 
 def score(objective: str, part: Rows, predictions: Array) -> float:
@@ -200,7 +201,7 @@ def _calibrated(winner: Candidate, calibration: Mapping[str, Any]) -> Candidate:
 
 
 def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: str, calibration: Mapping[str, Any],
-             seed: int) -> Evaluation:
+             seed: int, tell: Tell = nobody) -> Evaluation:
     """What the test rows say of the candidates, the first of which is the winner, one the baseline."""
     from automl_phys import amount_scores, amount_tables, leaderboard
 
@@ -215,7 +216,7 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
         Score(c.name, c.role, amount_scores.estimates(plain, test[c.name], seed),
               None if c is baseline else amount_scores.gain(objective, test[c.name], test[baseline.name], seed),
               c.seconds)
-        for c in candidates)
+        for c in counted(candidates, "models judged", tell))
     train = amount_scores.judge(problem.train.target, problem.train.weight, winner.predictions["train"], factors)
     more, intervals = _intervals(test[winner.name], names, factors, seed)
     more["train_gap"] = _gap(train, scores[0], seed)
@@ -225,7 +226,7 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
         more |= {f"coverage@{coverage:g}/{name}": each[j][1] for coverage, each in intervals.items()}
     by_target = (amount_tables.by_target(test[winner.name], names, seed),) if len(names) > 1 else ()
     figures = _figures(problem, {c.name: test[c.name] for c in (winner, baseline)}, train, winner, intervals, seed)
-    importances, tables = _features(problem, winner, objective, seed)
+    importances, tables = _features(problem, winner, objective, seed, tell)
     binned = (amount_tables.in_bins(test[winner.name].only(j), name, seed)
               for j, name in enumerate(names[:MOST_SHOWN]))
     return Evaluation(
@@ -375,7 +376,7 @@ def _images(problem: TableProblem, winner: Candidate, seed: int) -> tuple[Figure
     return tuple(figure for figure in found if figure is not None)
 
 
-def _features(problem: TableProblem, winner: Candidate, objective: str, seed: int
+def _features(problem: TableProblem, winner: Candidate, objective: str, seed: int, tell: Tell
               ) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     import numpy as np
 
@@ -384,7 +385,7 @@ def _features(problem: TableProblem, winner: Candidate, objective: str, seed: in
     schema, train = problem.schema, problem.train
     if not schema.numbers and not schema.levels:
         return (), ()
-    found = importance.permutation(problem.test, schema, winner.predict, objective, seed, score)
+    found = importance.permutation(problem.test, schema, winner.predict, objective, seed, score, tell)
     best = [i.feature for i in found if i.feature in schema.features][:MOST_FEATURES]
     some = train.take(slice(None, None, max(1, len(train) // importance.MOST_DRAWN)))
     target = np.asarray(some.target, np.float64)

@@ -17,6 +17,7 @@ from automl_phys.contracts import Candidate, Facts
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exhibits import Evaluation
 from automl_phys.reinforce_sections import Options
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -56,21 +57,21 @@ def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
     return {}
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, _tell: Tell = nobody) -> Facts:
     """Facts from trying the environment. Raises DataError and RunError with what is wrong with it."""
     from automl_phys import environment_problem
 
     return environment_problem.look(options, folder, seed)
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> EnvironmentProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, _tell: Tell = nobody) -> EnvironmentProblem:
     """Try the environment and write the problem into ``target``. Raises DataError and RunError."""
     from automl_phys import environment_problem
 
     return environment_problem.prepare(options, folder, target, seed)
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, _tell: Tell = nobody) -> str:
     """Hash of all that decides the problem, the code of a user's own environment included. Raises DataError."""
     from automl_phys import environment_problem
 
@@ -84,7 +85,7 @@ def load(folder: Path) -> EnvironmentProblem:
     return environment_problem.load(folder)
 
 
-def read_new(problem: EnvironmentProblem, source: Path) -> Any:
+def read_new(problem: EnvironmentProblem, source: Path, _tell: Tell = nobody) -> Any:
     """There are no new data. Raises CallError."""
     raise CallError(Mistake("no-data-needed", "An agent makes its own data: it plays.",
                             "Leave the data out: automl-phys predict RUN --episodes 10 -o episodes.parquet"))
@@ -104,11 +105,11 @@ def calibrate(problem: EnvironmentProblem, part: Episodes, predictions: Array,
 
 
 def evaluate(problem: EnvironmentProblem, candidates: Sequence[Candidate], objective: str,
-             calibration: Mapping[str, Any], seed: int) -> Evaluation:
+             calibration: Mapping[str, Any], seed: int, tell: Tell = nobody) -> Evaluation:
     """What the test episodes say of the candidates, the first of which is the winner, one the baseline."""
     from automl_phys import reinforce_exhibits
 
-    return reinforce_exhibits.evaluate(problem, candidates, objective, seed)
+    return reinforce_exhibits.evaluate(problem, candidates, objective, seed, tell)
 
 
 def write_scores(problem: EnvironmentProblem, rows: Episodes, predictions: Array, calibration: Mapping[str, Any],

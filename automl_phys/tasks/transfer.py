@@ -22,6 +22,7 @@ from automl_phys.exhibits import Estimate, Evaluation, Table
 from automl_phys.registry import did_you_mean
 from automl_phys.section import Broken, Missing, Section
 from automl_phys.sections import Augment, Base, TextTable, Until
+from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -162,16 +163,16 @@ def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Dra
     return {}
 
 
-def look(options: Options, folder: Path, seed: int) -> Facts:
+def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from the header, the target and the base's file. Raises DataError with all mistakes."""
-    found, seen = _look(options, folder, seed)
+    found, seen = _look(options, folder, seed, tell)
     size = round(found.file.stat().st_size / 1e6) if found.file else 100
     more = {"replicas": options.transfer.draws * _sizes(options, seen), "base_mb": max(1, size),
             "freeze_stated": int(options.freeze is not None), "series": int(found.series)}
     return replace(seen, sizes={**seen.sizes, **more}, notes=(*seen.notes, f"The base is {found.text}."))
 
 
-def _look(options: Options, folder: Path, seed: int) -> tuple[Found, Facts]:
+def _look(options: Options, folder: Path, seed: int, tell: Tell) -> tuple[Found, Facts]:
     """The base and what the table's header and target tell. Raises DataError with the mistakes of both."""
     from automl_phys import pretrained, table
 
@@ -182,7 +183,7 @@ def _look(options: Options, folder: Path, seed: int) -> tuple[Found, Facts]:
     except DataError as error:
         mistakes += error.mistakes
     try:
-        seen = table.look(options.data, folder, seed)
+        seen = table.look(options.data, folder, seed, tell)
     except DataError as error:
         mistakes += error.mistakes
     if found and found.series and options.augment is not None:
@@ -201,16 +202,16 @@ def _sizes(options: Options, seen: Facts) -> int:
     return sizes
 
 
-def prepare(options: Options, folder: Path, target: Path, seed: int) -> TableProblem:
+def prepare(options: Options, folder: Path, target: Path, seed: int, tell: Tell = nobody) -> TableProblem:
     """Read, check, split and write the table, and the base beside it. Raises DataError with all mistakes."""
     from automl_phys import table, transfer_problem
 
-    found, seen = _look(options, folder, seed)
+    found, seen = _look(options, folder, seed, tell)
 
     def beside(draft: Path, schema: Schema) -> Sequence[str]:
         return _write_base(options, found, schema, draft, seen.rows["train"], seed)
 
-    table.prepare(options.data, folder, target, seed, _settings(options, found, seen), beside)
+    table.prepare(options.data, folder, target, seed, _settings(options, found, seen), beside, tell)
     return transfer_problem.load(target)
 
 
@@ -248,12 +249,12 @@ def _settings(options: Options, found: Found, seen: Facts) -> Mapping[str, Any]:
             "draws": options.transfer.draws}
 
 
-def fingerprint(options: Options, folder: Path, seed: int) -> str:
+def fingerprint(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> str:
     """Hash of all that decides the prepared table and its base. Raises DataError."""
     from automl_phys import table
 
-    found, seen = _look(options, folder, seed)
-    return table.fingerprint(options.data, folder, seed, _settings(options, found, seen))
+    found, seen = _look(options, folder, seed, tell)
+    return table.fingerprint(options.data, folder, seed, _settings(options, found, seen), tell)
 
 
 def load(folder: Path) -> TableProblem:
@@ -263,11 +264,11 @@ def load(folder: Path) -> TableProblem:
     return transfer_problem.load(folder)
 
 
-def read_new(problem: TableProblem, source: Path) -> NewRows:
+def read_new(problem: TableProblem, source: Path, tell: Tell = nobody) -> NewRows:
     """New data with the columns of the training data. Raises DataError."""
     from automl_phys import table
 
-    return table.read_new(problem, source)
+    return table.read_new(problem, source, tell)
 
 
 def score(objective: str, part: Rows, predictions: Array) -> float:
@@ -286,13 +287,13 @@ def calibrate(
 
 
 def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: str,
-             calibration: Mapping[str, Any], seed: int) -> Evaluation:
+             calibration: Mapping[str, Any], seed: int, tell: Tell = nobody) -> Evaluation:
     """What the test rows say: whether transfer paid, and all there is to see of the winner."""
     from automl_phys import class_exhibits, transfer_exhibits
 
     winner = candidates[0].family  # its best trial is the winner: no need to list it twice
     candidates = [c for c in candidates if c.role != "member" or c.family != winner]
-    plain = class_exhibits.evaluation(problem, candidates, objective, seed)
+    plain = class_exhibits.evaluation(problem, candidates, objective, seed, tell)
     found = transfer_exhibits.draws(candidates, problem.test, objective)
     first = found[objective]
     families = sorted(first.values, key=lambda family: (*DEFAULT_FAMILIES, family).index(family))
