@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from automl_phys import explanations, image_files, measures, readable, registry
-from automl_phys.contracts import Range
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exhibits import Table
+from automl_phys.facts import Range
 from automl_phys.measures import Measure
 
 LONGEST_CHOICES = 400

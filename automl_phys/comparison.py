@@ -18,8 +18,9 @@ from typing import Any, Literal, TypeAlias
 
 from automl_phys import leaderboard, locks, measures, overlays, readable, recipe_text, registry, run_state, rundir
 from automl_phys.archive_contents import LOCK
-from automl_phys.contracts import Finished, Paired, Plan
+from automl_phys.contracts import Finished, Paired
 from automl_phys.data_files import Inputs
+from automl_phys.decisions import Plan
 from automl_phys.errors import AutomlPhysError, CallError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure
 from automl_phys.rundir import RunDir

@@ -23,7 +23,7 @@ from automl_phys import registry
 
 if TYPE_CHECKING:
     from automl_phys.catalogue import ListedFamily
-    from automl_phys.contracts import Range
+    from automl_phys.facts import Range
 
 Completion: TypeAlias = tuple[str, str]
 Keys: TypeAlias = Mapping[str, Mapping[str, Sequence[Any]]]

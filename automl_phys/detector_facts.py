@@ -6,7 +6,7 @@ Takes facts; what detectors do is :mod:`automl_phys.detecting`'s work.
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts, Range, only_kind
+from automl_phys.facts import Facts, Range, only_kind
 
 SCALING = Range(choices=("normal", "standard"), text="numbers as normal variates, or divided by their robust width")
 """The parameter of most families, see ``detecting.Frame``."""

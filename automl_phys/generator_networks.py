@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, only_kind
+from automl_phys.facts import Facts, only_kind
 
 if TYPE_CHECKING:
     from automl_phys.latent_networks import Compiled

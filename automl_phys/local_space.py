@@ -3,7 +3,7 @@ made of it."""
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts, only_kind
+from automl_phys.facts import Facts, only_kind
 
 MOST_MODELS = 500
 """Series times targets."""

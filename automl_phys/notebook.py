@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import archives, readable, recipe, run_state, rundir
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, Mistake, RunError
 from automl_phys.exhibits import Estimate, Evaluation, Finding, Table
 from automl_phys.rundir import RunDir

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl_phys import machine, plan, recipe, registry, rundir
-from automl_phys.contracts import Executor, Facts, Plan, Show
+from automl_phys.contracts import Executor, Show
+from automl_phys.decisions import Plan
 from automl_phys.dispatch import interruptible
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exhibits import Evaluation, Finding
+from automl_phys.facts import Facts
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
 from automl_phys.telling import Tell, nobody

@@ -1,6 +1,6 @@
 """Values as a person reads them: numbers with their errors, durations, ranges, names; for the terminal and the report.
 
-Takes what :mod:`automl_phys.contracts` holds, gives text without markup. Escaping for HTML, Markdown or a terminal, and
+Takes facts, decisions and estimates, gives text without markup. Escaping for HTML, Markdown or a terminal, and
 layout, are left to whoever shows it.
 """
 
@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from math import floor, inf, isfinite, isnan, log10
 
 from automl_phys import kinds, measures
-from automl_phys.contracts import Facts, Plan, Range
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Estimate
+from automl_phys.facts import Facts, Range
 from automl_phys.values import Params, Value
 
 THIN_SPACE = "\u202f"

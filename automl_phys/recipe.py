@@ -18,9 +18,10 @@ from pydantic import BaseModel, ValidationError
 
 from automl_phys import archives, measures, objectives, recipe_paths, recipe_text, registry, space, wording, yaml_source
 from automl_phys.compute_sections import Compute
-from automl_phys.contracts import Facts, Task
+from automl_phys.contracts import Task
 from automl_phys.errors import ArchiveError, AutomlPhysError, Key, Mistake, Place, RecipeError
 from automl_phys.expect_sections import Expected
+from automl_phys.facts import Facts
 from automl_phys.recipe_text import Written
 from automl_phys.registry import did_you_mean
 from automl_phys.section import Section

@@ -3,7 +3,7 @@ only, as plans are made of it."""
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts, only_kind
+from automl_phys.facts import Facts, only_kind
 
 
 def skip(facts: Facts, fewest_rows: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 
 
 def epochs(facts: Facts, updates: int, batch: int, most: int) -> int:

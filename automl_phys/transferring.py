@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
+from automl_phys.contracts import Fitted
+from automl_phys.facts import COLUMNS, Facts, Range, only_kind
 from automl_phys.row_networks import RowNetwork
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params

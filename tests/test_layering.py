@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "automl_phys"
 RIBS = ("sources", "tasks", "families", "executors", "checks", "formats")
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("errors", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds", "sites", "telling"), 1),
+    **dict.fromkeys(("errors", "values", "exhibits", "trials", "facts", "decisions", "contracts", "registry", "readable", "measures", "kinds", "sites", "telling"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "compute_sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from automl_phys import reducer_facts
-from automl_phys.contracts import Facts, Range, Reduction
+from automl_phys.contracts import Reduction
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job
 from automl_phys.values import Params
 

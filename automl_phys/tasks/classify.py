@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts, Finished
+from automl_phys.contracts import Candidate, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation
+from automl_phys.facts import Facts
 from automl_phys.section import Section
 from automl_phys.sections import LabelledTable
 from automl_phys.telling import Tell, nobody

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
 from automl_phys.anomaly_sections import Options
-from automl_phys.contracts import Candidate, Facts, Finished
+from automl_phys.contracts import Candidate, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation
+from automl_phys.facts import Facts
 from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Evaluation, Score
+from automl_phys.facts import Facts
 from automl_phys.section import Section
 from automl_phys.series_sections import Forecast, SeriesData
 from automl_phys.telling import Tell, counted, nobody

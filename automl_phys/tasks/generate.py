@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate
 from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Score
+from automl_phys.facts import Facts
 from automl_phys.generate_sections import Options
 from automl_phys.registry import did_you_mean
 from automl_phys.telling import Tell, counted, nobody

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from automl_phys import measures, registry
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate
 from automl_phys.errors import DataError, Mistake, RecipeError
 from automl_phys.exhibits import Evaluation
+from automl_phys.facts import Facts
 from automl_phys.section import Broken, Columns, Missing, Section
 from automl_phys.sections import PointsData
 from automl_phys.telling import Tell, nobody

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts, Finished
+from automl_phys.contracts import Candidate, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
+from automl_phys.facts import Facts
 from automl_phys.section import Missing, Percent, Section
 from automl_phys.sections import AmountsTable
 from automl_phys.telling import Tell, counted, nobody
