@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from automl_phys import zoo
-from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys.contracts import Fitted
 from automl_phys.errors import Mistake
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params, Value
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl_phys import bootstrap, class_figures
+from automl_phys import anomaly_scores, bootstrap, class_figures
 from automl_phys.anomaly_injections import Injected
 from automl_phys.anomaly_tables import LOOK_ELSEWHERE, in_words
 from automl_phys.bump_hunt import Hunt
@@ -22,7 +22,7 @@ from automl_phys.curves import MISTAGS, histogram, tpr_along
 from automl_phys.exhibits import Axis, Figure, Panel, Series
 from automl_phys.mass_sculpting import Sculpted
 from automl_phys.metrics import Sample
-from automl_phys.ranking import Floats, effective
+from automl_phys.ranking import Floats
 
 NORMAL, ANOMALIES = "normal events", "anomalies"
 SCORE = "Score, −log₁₀ p"
@@ -93,7 +93,7 @@ def spectra(mass: NDArray[Any], score: NDArray[Any], weight: NDArray[Any], cuts:
     known = np.isfinite(mass)
     values, scores_, weights = (np.asarray(one, np.float64)[known] for one in (mass, score, weight))
     low, high = np.quantile(values, REACH)
-    fewest = min((_events(weights[scores_ >= cut]) for cut in cuts.values()), default=0.0)
+    fewest = min((anomaly_scores.events(weights[scores_ >= cut]) for cut in cuts.values()), default=0.0)
     bins = int(np.clip(fewest / PER_BIN, FEWEST_BINS, MASS_BINS))
     edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
     before, error = _shares(values, weights, edges)
@@ -122,10 +122,6 @@ def _shares(values: Floats, weight: Floats, edges: Floats) -> tuple[Floats, Floa
     sums = np.histogram(values, edges, weights=weight)[0]
     squares = np.histogram(values, edges, weights=weight**2)[0]
     return np.asarray(sums / total, np.float64), np.sqrt(squares) / total
-
-
-def _events(weight: Floats) -> float:
-    return float(effective(np.array([weight.sum()]), np.array([(weight**2).sum()]))[0])
 
 
 def sculpting(found: Sequence[Sculpted], of: str) -> Figure | None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys import resampling, sidebands, stand_ins, table_anomalies, table_problem
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.table_problem import NewRows, Pick, Rows, TableProblem
 from automl_phys.values import Part
 

@@ -21,7 +21,7 @@ from automl_phys.anomaly_injections import Injected
 from automl_phys.bump_hunt import Hunt
 from automl_phys.exhibits import Estimate, Score, Table
 from automl_phys.mass_sculpting import Sculpted
-from automl_phys.readable import cell, estimate, rounded
+from automl_phys.readable import cell, estimate, percent, rounded
 
 SURE = 2.0
 """Standard deviations from which on one detector is called better than another."""
@@ -269,11 +269,6 @@ def _beside(gains: Mapping[str, Estimate], baseline: str) -> str:
     if max(map(abs, strengths)) < SURE:
         return f"{text}: the test events cannot tell the two apart."
     return f"{text}."
-
-
-def percent(share: Estimate) -> str:
-    """``4.1 ± 0.6 %``."""
-    return f"{estimate(Estimate(100 * share.value, 100 * share.low, 100 * share.high))} %"
 
 
 def _percent_exact(share: float) -> str:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from automl_phys import explanations, image_files, measures, readable, registry
-from automl_phys.contracts import Range
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exhibits import Table
+from automl_phys.facts import Range
 from automl_phys.measures import Measure
 
 LONGEST_CHOICES = 400
@@ -204,9 +204,9 @@ def listing(kind: str, names: Sequence[str] = (), task: str | None = None) -> Li
     things of a kind that tasks do not have.
     """
     if kind not in KINDS:
-        _refuse([kind], [*KINDS, "recipes"], "no kind of thing that is listed")
-    if task is not None and task not in registry.names("tasks"):
-        _refuse([task], registry.names("tasks"), "not a task")
+        raise CallError(registry.unknown_word(kind, [*KINDS, "recipes"], "no kind of thing that is listed"))
+    if task is not None:
+        registry.check_task(task)
     if task is not None and kind not in OF_TASKS:
         raise CallError(Mistake("wrong-option", f"All tasks have the same {kind}.", "Leave --task out."))
     _, every, show = KINDS[kind]
@@ -218,7 +218,8 @@ def _named(every: Sequence[Some], names: Sequence[str], kind: str) -> Sequence[S
     wanted = [_plain(name) for name in names]
     known = {_plain(one.name) for one in every}
     if wrong := [name for name, plain in zip(names, wanted, strict=True) if plain not in known]:
-        _refuse(wrong, list(dict.fromkeys(one.name for one in every)), f"none of the {kind}")
+        right = list(dict.fromkeys(one.name for one in every))
+        raise CallError([registry.unknown_word(name, right, f"none of the {kind}") for name in wrong])
     return [one for one in every if _plain(one.name) in wanted] if names else every
 
 
@@ -231,11 +232,6 @@ def _of_task(found: Sequence[Some], task: str | None) -> Sequence[Some]:
     if task is None:
         return found
     return [one for one in found if task in (getattr(one, "tasks", None) or (one.name,))]
-
-
-def _refuse(words: Iterable[str], known: Sequence[str], what: str) -> None:
-    raise CallError([Mistake("unknown-word", f"'{word}' is {what}.{registry.did_you_mean(word, known)}",
-                             f"Known: {', '.join(known)}.") for word in words])
 
 
 def _show_tasks(found: Sequence[ListedTask], _: bool) -> Iterable[Table]:
@@ -255,14 +251,17 @@ def _show_families(found: Sequence[ListedFamily], in_full: bool) -> Iterable[Tab
         needs = f"; needs {', '.join(one.needs)}" if one.needs else ""
         for space in one.spaces:
             title = f"{one.name} ({', '.join(space.tasks)}): {one.text}{needs}"
-            parameters = tuple((name, readable.values_of(allowed, LONGEST_CHOICES), _scale(allowed), allowed.text)
-                               for name, allowed in space.parameters.items())
-            yield Table(title, ("parameter", "values", "scale", "meaning"), parameters,
-                        "" if parameters else f"{title}. Nothing is searched.")
+            parameters = tuple(parameter_row(name, allowed) for name, allowed in space.parameters.items())
+            yield Table(title, PARAMETER_HEAD, parameters, "" if parameters else f"{title}. Nothing is searched.")
 
 
-def _scale(allowed: Range) -> str:
-    return readable.scale_of(allowed) + (f", if {readable.condition(allowed.when)}" if allowed.when else "")
+PARAMETER_HEAD = ("parameter", "values", "scale", "meaning")
+
+
+def parameter_row(name: str, allowed: Range) -> tuple[str, str, str, str]:
+    """A hyperparameter under ``PARAMETER_HEAD``."""
+    scale = readable.scale_of(allowed) + (f", if {readable.condition(allowed.when)}" if allowed.when else "")
+    return name, readable.values_of(allowed, LONGEST_CHOICES), scale, allowed.text
 
 
 def _show_metrics(found: Sequence[ListedMetric], _: bool) -> Iterable[Table]:

@@ -26,8 +26,9 @@ import numpy as np
 
 from automl_phys import assignment, cluster_scores, registry, rundir
 from automl_phys.assignment import NOISE, Assignment
-from automl_phys.contracts import Clusterer, Clustering, Facts, Portrayed, Range, Reducer, Reduction
+from automl_phys.contracts import Clusterer, Clustering, Portrayed, Reducer, Reduction
 from automl_phys.errors import DataError, Mistake
+from automl_phys.facts import Facts, Range
 from automl_phys.proposals import fit_seed
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from automl_phys import (
 )
 from automl_phys.archive_contents import LOCK
 from automl_phys.console import Terminal
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.errors import (
     EXIT_DONE,
     EXIT_EXPECTATION_MISSED,

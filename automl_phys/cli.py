@@ -290,7 +290,7 @@ def report(
     as_json: Json = False, quiet: Quiet = False,
 ) -> None:
     """Render the report of a finished run again; of a folder with runs in it, a page that lists them."""
-    from automl_phys import browsing, pipeline, run_index
+    from automl_phys import browsing, pipeline, run_index, run_state
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
     from automl_phys.rundir import RunDir
@@ -298,8 +298,7 @@ def report(
     folder = RunDir(run)
     if run_index.is_a_run(run):
         if not folder.evaluation.exists():
-            raise CallError(Mistake("not-a-run", f"{run} is not the folder of a finished run.",
-                                    "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+            raise CallError(run_state.not_finished(run))
         wanted = language.load(folder.recipe).report
         with Terminal(quiet or as_json) as show:
             path = pipeline.render(folder, wanted.formats, wanted.figures, show)

@@ -5,7 +5,7 @@ Takes facts of a problem; standard library only, so that families may say their 
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts, Range
+from automl_phys.facts import Facts, Range
 
 MOST = 20
 FEWEST_POINTS_EACH = 10

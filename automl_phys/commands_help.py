@@ -30,10 +30,7 @@ def init(
         "--environment", metavar="ID", help="Of an agent: the environment that it acts in.")] = None,
 ) -> None:
     """Write a commented recipe to start from; with --data one that is filled in for your file."""
-    known = registry.names("tasks")
-    if task not in known:
-        raise CallError(Mistake("unknown-word", f"'{task}' is not a task.{registry.did_you_mean(task, known)}",
-                                f"Known: {', '.join(known)}."))
+    registry.check_task(task)
     if output is not None and output.exists():
         raise CallError(Mistake("file-exists", f"{output} exists already.", "Choose another name, or remove it first."))
     _check_options(task, data, target, environment)

@@ -16,10 +16,11 @@ from math import hypot, isfinite, isnan, nan
 from string import ascii_uppercase
 from typing import Any, Literal, TypeAlias
 
-from automl_phys import leaderboard, locks, measures, overlays, readable, recipe_text, registry, rundir
+from automl_phys import leaderboard, locks, measures, overlays, readable, recipe_text, registry, run_state, rundir
 from automl_phys.archive_contents import LOCK
-from automl_phys.contracts import Finished, Paired, Plan
+from automl_phys.contracts import Finished, Paired
 from automl_phys.data_files import Inputs
+from automl_phys.decisions import Plan
 from automl_phys.errors import AutomlPhysError, CallError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure
 from automl_phys.rundir import RunDir
@@ -149,9 +150,8 @@ def flat(data: Mapping[str, Any], beneath: str = "") -> dict[str, Any]:
 
 def _check(folders: Sequence[RunDir]) -> None:
     """Raise CallError with all that is wrong with the folders."""
-    mistakes = [Mistake("not-a-run", f"{run.path} is not the folder of a finished run.",
-                        "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'.")
-                for run in folders if not run.evaluation.exists() or not run.plan.exists()]
+    mistakes = [run_state.not_finished(run.path) for run in folders
+                if not run.evaluation.exists() or not run.plan.exists()]
     known: dict[str, RunDir] = {}
     for run in folders:
         before = known.setdefault(str(run.path.resolve()), run)

@@ -2,7 +2,7 @@
 
 Takes the word that is begun, gives ``(word, help)`` that begin like it. A shell asks at every press of a key, so that
 nothing is imported but the standard library, and the keys are read from ``data/keys.json``, which :func:`keys_of` makes
-of the schema. Empty where the shell's own completion of files is the better one.
+of the schema and the catalogue. Empty where the shell's own completion of files is the better one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from automl_phys import registry
+
+if TYPE_CHECKING:
+    from automl_phys.catalogue import ListedFamily
+    from automl_phys.facts import Range
 
 Completion: TypeAlias = tuple[str, str]
 Keys: TypeAlias = Mapping[str, Mapping[str, Sequence[Any]]]
@@ -152,8 +156,9 @@ def _keys() -> Keys:
     return keys
 
 
-def keys_of(schema: Mapping[str, Any], spaces: Mapping[str, Mapping[str, Mapping[str, Sequence[Any]]]]) -> Keys:
-    """The keys that the schema of the language holds; ``spaces`` are by task those of the families' hyperparameters."""
+def keys_of(schema: Mapping[str, Any], families: Sequence[ListedFamily]) -> Keys:
+    """The keys that the schema of the language holds, and by task the hyperparameters of ``families``: the schema tells
+    neither their tasks nor all their values."""
     definitions = schema["$defs"]
     found: dict[str, dict[str, Sequence[Any]]] = {"": {
         key: said for key, said in _under(schema["properties"], definitions, "")
@@ -164,8 +169,16 @@ def keys_of(schema: Mapping[str, Any], spaces: Mapping[str, Mapping[str, Mapping
         objectives = branch["then"]["properties"]["search"]["properties"]["objective"]["examples"]
         text = definitions["Search"]["properties"]["objective"]["description"]
         found[task] = {**dict(_under(sections, definitions, "")), "search.objective": [_short(text), *objectives],
-                       **{f"model.{name}": said for space in spaces[task].values() for name, said in space.items()}}
+                       **{f"model.{family.name}.{name}": [_short(allowed.text), *_ends(allowed)]
+                          for family in families for space in family.spaces if task in space.tasks
+                          for name, allowed in space.parameters.items()}}
     return found
+
+
+def _ends(allowed: Range) -> list[Any]:
+    """Of a hyperparameter's range its choices, or its ends."""
+    values = allowed.choices or (allowed.low, allowed.high)
+    return [value if isinstance(value, str) else json.dumps(value) for value in values]
 
 
 def _under(

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from automl_phys import exhibits, terminal_comparison, terminal_doctor, terminal_tables
 from automl_phys.comparison import Comparison
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.doctor import Diagnosis
 from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.readable import duration, printable

@@ -1,8 +1,9 @@
-"""The contracts between the spine and its ribs: what the planner knows and decides, and the Protocols of plug-ins.
+"""The contracts between the spine and its ribs: the Protocols of plug-ins, and what passes between them.
 
 Standard library only, so that every other module may import it at no cost. Arrays never live in a dataclass that is
-written as JSON; they live in a ``Problem`` (memory-mapped files) or pass through ``Fitted.predict``. What is shown to a
-person is in :mod:`exhibits`, a trial's messages in :mod:`trials`.
+written as JSON; they live in a ``Problem`` (memory-mapped files) or pass through ``Fitted.predict``. What is known of a
+problem is in :mod:`facts`, what is decided in :mod:`decisions`, what is shown to a person in :mod:`exhibits`, a trial's
+messages in :mod:`trials`.
 """
 
 from __future__ import annotations
@@ -12,207 +13,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from automl_phys.decisions import Plan
 from automl_phys.errors import Mistake
-from automl_phys.exhibits import Estimate, Evaluation, Figure, Outcome, Table
+from automl_phys.exhibits import Estimate, Evaluation, Figure, Outcome
+from automl_phys.facts import Facts, Range
 from automl_phys.sites import Site
 from automl_phys.telling import Tell, nobody
 from automl_phys.trials import DeviceKind, Ensemble, Job, Notice, Progress, Result, Slot, Trial, Watch
-from automl_phys.values import Direction, Params, Part, Value
+from automl_phys.values import Direction, Params, Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pydantic import BaseModel
 
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.exporting import Subject, Written
     from automl_phys.onnx_outputs import Output
     from automl_phys.onnx_rows import OnnxRows
     from automl_phys.values import Array
 
-# ---------------------------------------------------------------- what the planner knows and decides
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a problem without solving it; enough to plan, small enough to print.
-
-    ``kind`` is ``table``, ``images``, ``text``, ``points``, ``series`` or ``environment``, which alone has a ``name``,
-    its id. ``rows`` counts rows by part, of an environment episodes. ``sizes`` holds what families ask for:
-    ``numbers``, ``categories``, ``outputs`` (classes), of images
-    ``height``, ``width``, ``channels`` and the ``columns`` that they make … ``tables`` are for people.
-    """
-
-    kind: str
-    rows: Mapping[Part, int]
-    sizes: Mapping[str, int]
-    tables: tuple[Table, ...] = ()
-    notes: tuple[str, ...] = ()
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Range:
-    """The values one hyperparameter may take: ``choices``, or ``low`` to ``high`` inclusive.
-
-    ``when`` names another parameter of the family and the values of it for which this one exists.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    integer: bool = False
-    choices: tuple[Value, ...] = ()
-    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU, or a slice of one (MIG), as its driver tells of it.
-
-    ``number`` is nvidia-smi's, of a slice that of its GPU, whose UUID is ``of`` then and whose ``profile`` is such as
-    ``1g.5gb``; both are empty for a whole GPU. Memory in MB (2^20 bytes); ``capability`` is such as ``8.0``, empty
-    where the driver does not tell.
-    """
-
-    number: int
-    uuid: str
-    model: str
-    memory_mb: int
-    driver: str = ""
-    capability: str = ""
-    of: str = ""
-    profile: str = ""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where trials run: one host, or ``hosts`` alike. ``gpus`` are device names of one host, ``cards`` what is known of
-    these, in the same order, or nothing; memory in MB."""
-
-    cores: int
-    memory_mb: int
-    gpus: tuple[str, ...] = ()
-    hosts: int = 1
-    cards: tuple[Gpu, ...] = ()
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A family that will be tried, and why; memory of one fit in MB, and what a trial costs beside those of others.
-    ``device`` is the kind of device that its trials need."""
-
-    family: str
-    reason: str
-    memory_mb: int
-    space: Mapping[str, Range]
-    defaults: tuple[Params, ...]
-    cost: float = 1.0
-    device: DeviceKind = "cpu"
-
-
-@dataclass(frozen=True)
-class Known:
-    """A trial of a former run that was done. ``value`` and ``others`` as in ``trials.Result``."""
-
-    family: str
-    params: Params
-    value: float
-    others: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Suggested:
-    """A configuration to begin with, and where it comes from."""
-
-    family: str
-    params: Params
-    origin: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that decides a run, made by a pure function of recipe, facts and machine.
-
-    ``devices`` has the device of each worker. ``precision`` is what networks are trained in, ``float32`` or
-    ``mixed_bfloat16``; they predict in float32.
-    """
-
-    name: str
-    task: str
-    facts: Facts
-    families: tuple[Chosen, ...]
-    skipped: Mapping[str, str]
-    baseline: str
-    objective: str
-    direction: Direction
-    trials: int
-    minutes: float | None
-    search_minutes: float | None
-    sampler: str
-    pruner: str
-    ensemble: int
-    folds: int
-    refit: bool
-    bagging: int
-    replicas: int
-    executor: str
-    workers: int
-    threads: int
-    devices: tuple[str, ...]
-    memory_mb_per_worker: int
-    framework: str
-    seed: int
-    reasons: tuple[str, ...]
-    minutes_per_trial: float | None = None
-    site: Site | None = None
-    precision: str = "float32"
-    storage: str = ""
-    """Address of the server that the search's record goes to; empty for a file of the run."""
-    others: Mapping[str, Direction] = field(default_factory=dict)
-    """Objectives beside the first one, which decides: they shape the search."""
-    warm_start: tuple[str, ...] = ()
-    """Folders of former runs that the search begins with."""
-    known: tuple[Known, ...] = ()
-    """Trials of theirs on the same problem, which the sampler is told of."""
-    suggested: tuple[Suggested, ...] = ()
-    """Configurations of theirs that are tried after the defaults."""
-
-    def device(self, family: str) -> DeviceKind:
-        """The kind of device that trials of a family of the plan need."""
-        return next(chosen.device for chosen in self.families if chosen.family == family)
-
-
-# ---------------------------------------------------------------- a trial: out, and back
-
-@dataclass(frozen=True)
-class Seen:
-    """What a check looks at: the whole run, read only."""
-
-    plan: Plan
-    trials: tuple[Trial, ...]
-    ensemble: Ensemble
-    evaluation: Evaluation
-    problem: Problem
-
-
-# ---------------------------------------------------------------- plug-ins
-
-class Fitted(Protocol):
-    """A trained model of one family. What it saves is data (``.keras``, LightGBM text, arrays), never a pickle."""
-
-    @property
-    def steps(self) -> int:
-        """Step (epoch, tree) that was kept."""
-        ...
-
-    @property
-    def history(self) -> tuple[Mapping[str, float], ...]:
-        """The learning curve: one mapping per step, keys ``step``, ``train_loss``, ``valid_loss``, of agents
-        ``train_return`` and ``valid_return``; may be empty."""
-        ...
-
-    def predict(self, rows: Any) -> Array: ...
-    def save(self, folder: Path) -> None: ...
-
+# ---------------------------------------------------------------- problems and tasks
 
 class Problem(Protocol):
     """What is to be solved, opaque to the spine: a table, images, a series, an environment."""
@@ -345,6 +167,19 @@ class Deciding(Protocol):
 
 
 @runtime_checkable
+class Drafting(Protocol):
+    """A task whose recipe can be filled in from a file of the user's, as ``automl-phys init TASK --data FILE`` does."""
+
+    def draft(self, data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+        """Put into ``data``, which has its path already, what the columns are for; ``target`` is the one that is asked
+        for. Gives what the file says of other sections of the recipe, by their names.
+
+        Raises CallError for what cannot be guessed.
+        """
+        ...
+
+
+@runtime_checkable
 class Exporting(Protocol):
     """A task whose runs can be exported: what is predicted of an event is numbers that depend on its columns alone."""
 
@@ -425,6 +260,22 @@ class Replica:
     model: Callable[[], Fitted] | None = None
     """The saved model itself."""
 
+
+def direction_of(objectives: Mapping[str, Direction], name: str) -> Direction:
+    """Whether an objective is to be maximised; ``rejection@0.35`` counts as the ``rejection@…`` that is listed.
+
+    Raises KeyError for a name that is not among ``objectives``.
+    """
+    if name in objectives:
+        return objectives[name]
+    stem, at, _ = name.partition("@")
+    for listed, direction in objectives.items():
+        if at and listed.startswith(stem + at):
+            return direction
+    raise KeyError(name)
+
+
+# ---------------------------------------------------------------- families
 
 class Searched(Protocol):
     """What the planner asks of every module in ``families/``."""
@@ -538,6 +389,35 @@ class Clustering(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+def device_of(family: Searched) -> DeviceKind:
+    """The kind of device that a family's trials run on where there is one: networks of Keras on a GPU, all else on the
+    CPU, unless the family says otherwise. It follows from the family alone, so that numbers do not depend on which
+    slot was free."""
+    if isinstance(family, Placed):
+        return family.DEVICE
+    return "gpu" if "keras" in family.NEEDS else "cpu"
+
+
+# ---------------------------------------------------------------- fitted models
+
+class Fitted(Protocol):
+    """A trained model of one family. What it saves is data (``.keras``, LightGBM text, arrays), never a pickle."""
+
+    @property
+    def steps(self) -> int:
+        """Step (epoch, tree) that was kept."""
+        ...
+
+    @property
+    def history(self) -> tuple[Mapping[str, float], ...]:
+        """The learning curve: one mapping per step, keys ``step``, ``train_loss``, ``valid_loss``, of agents
+        ``train_return`` and ``valid_return``; may be empty."""
+        ...
+
+    def predict(self, rows: Any) -> Array: ...
+    def save(self, folder: Path) -> None: ...
+
+
 @runtime_checkable
 class Drawn(Protocol):
     """A fitted model that predicts by random numbers: events, of which a count may go either way when the last digit of
@@ -599,6 +479,8 @@ class Portrayed(Protocol):
     def figures(self) -> tuple[Figure, ...]: ...
 
 
+# ---------------------------------------------------------------- executors
+
 class ExecutorModule(Protocol):
     """A module in ``executors/``."""
 
@@ -621,6 +503,8 @@ class Executor(Protocol):
 
     def close(self) -> None: ...
 
+
+# ---------------------------------------------------------------- files, exports, checks
 
 class Source(Protocol):
     """A module in ``sources/``: one file format, read in chunks.
@@ -683,6 +567,17 @@ class Format(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a check looks at: the whole run, read only."""
+
+    plan: Plan
+    trials: tuple[Trial, ...]
+    ensemble: Ensemble
+    evaluation: Evaluation
+    problem: Problem
+
+
 class Check(Protocol):
     """A module in ``checks/``. ``check`` gives the outcome and the text of its finding.
 
@@ -699,6 +594,8 @@ class Check(Protocol):
 
     def check(self, seen: Seen) -> tuple[Outcome, str]: ...
 
+
+# ---------------------------------------------------------------- what a person is told meanwhile
 
 class Show(Protocol):
     """How a stage tells a person what goes on; the terminal's implementation is in :mod:`automl_phys.console`."""
@@ -722,35 +619,3 @@ class Show(Protocol):
     def trial(self, event: Job | Progress | Result) -> None:
         """A trial was sent out, moved on, or ended."""
         ...
-
-
-COLUMNS = ("table", "images", "text")
-"""Kinds of problem whose rows can be put as columns side by side, as ``Rows.columns`` does."""
-
-
-def only_kind(facts: Facts, *kinds: str) -> str | None:
-    """For a family that takes some kinds of problem: why it cannot take this one, None when it can."""
-    return None if facts.kind in kinds else f"takes {' or '.join(kinds)}, not {facts.kind}"
-
-
-def device_of(family: Searched) -> DeviceKind:
-    """The kind of device that a family's trials run on where there is one: networks of Keras on a GPU, all else on the
-    CPU, unless the family says otherwise. It follows from the family alone, so that numbers do not depend on which
-    slot was free."""
-    if isinstance(family, Placed):
-        return family.DEVICE
-    return "gpu" if "keras" in family.NEEDS else "cpu"
-
-
-def direction_of(objectives: Mapping[str, Direction], name: str) -> Direction:
-    """Whether an objective is to be maximised; ``rejection@0.35`` counts as the ``rejection@…`` that is listed.
-
-    Raises KeyError for a name that is not among ``objectives``.
-    """
-    if name in objectives:
-        return objectives[name]
-    stem, at, _ = name.partition("@")
-    for listed, direction in objectives.items():
-        if at and listed.startswith(stem + at):
-            return direction
-    raise KeyError(name)

@@ -12,7 +12,7 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from automl_phys import rundir, study_record, study_tables
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, Mistake
 from automl_phys.rundir import RunDir
 

@@ -1,12 +1,12 @@
 """What families that detect anomalies say of themselves before any of it is imported: for which problems they are, how
-many columns they see, how long networks train.
+many columns they see.
 
 Takes facts; what detectors do is :mod:`automl_phys.detecting`'s work.
 """
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts, Range, only_kind
+from automl_phys.facts import Facts, Range, only_kind
 
 SCALING = Range(choices=("normal", "standard"), text="numbers as normal variates, or divided by their robust width")
 """The parameter of most families, see ``detecting.Frame``."""
@@ -36,8 +36,3 @@ def memory_mb(facts: Facts, base: int) -> int:
     scores."""
     rows = facts.rows.get("train", 0) + 2 * facts.rows.get("valid", 0)
     return base + round(rows * (width(facts) * 40 + 100) / 1e6)
-
-
-def epochs(facts: Facts, updates: int, batch: int, most: int) -> int:
-    """Passes over the training events in about ``updates`` steps of ``batch`` events, but 5 to ``most``."""
-    return min(most, max(5, round(updates * batch / max(1, facts.rows.get("train", 1)))))

@@ -6,7 +6,8 @@ Takes the files of a run, gives findings and writes ``findings.json``. What is l
 from __future__ import annotations
 
 from automl_phys import registry, rundir, search_figures
-from automl_phys.contracts import Check, Plan, Seen, Show
+from automl_phys.contracts import Check, Seen, Show
+from automl_phys.decisions import Plan
 from automl_phys.errors import AutomlPhysError
 from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.rundir import RunDir

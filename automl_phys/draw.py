@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl_phys import ensemble, event_files, registry, rundir
-from automl_phys.contracts import Plan, Show
+from automl_phys.contracts import Show
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, Mistake
 from automl_phys.registry import did_you_mean
 from automl_phys.rundir import RunDir

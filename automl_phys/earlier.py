@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl_phys import registry, rundir
-from automl_phys.contracts import Facts, Plan
 from automl_phys.data_files import DataFile, Inputs
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, DataError
+from automl_phys.facts import Facts
 from automl_phys.rundir import RunDir
 from automl_phys.telling import Tell, nobody
 

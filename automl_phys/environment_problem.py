@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl_phys import environments, machine, rundir
-from automl_phys.contracts import Facts
 from automl_phys.environments import Seen, Spec
 from automl_phys.exhibits import Table
+from automl_phys.facts import Facts
 from automl_phys.readable import cell
 from automl_phys.values import Part, to_json
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from automl_phys import ensemble, pareto, registry, resampling, rundir, search_figures
-from automl_phys.contracts import Candidate, Plan, Problem, Replica, Show
+from automl_phys.contracts import Candidate, Problem, Replica, Show
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Evaluation
 from automl_phys.rundir import FitDir, RunDir, read_json
 from automl_phys.trials import Ensemble, Job, Member, Result

@@ -17,7 +17,7 @@ import numpy as np
 
 from automl_phys import expressions, image_observables, pixels, table_problem
 from automl_phys.closure_sample import Sample
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.generating import Layout
 from automl_phys.table_problem import Rows, TableProblem
 from automl_phys.values import Array, Part

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from automl_phys import registry, rundir
-from automl_phys.contracts import Exporting, Plan, Show
+from automl_phys.contracts import Exporting, Show
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exporting import EVENTS, Subject, Written
 from automl_phys.rundir import RunDir

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import ensemble
-from automl_phys.contracts import Fitted, Plan, Task
+from automl_phys.contracts import Fitted, Task
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, Mistake
 from automl_phys.rundir import RunDir
 from automl_phys.telling import Tell, nobody

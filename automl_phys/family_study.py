@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import space
-from automl_phys.contracts import Range
+from automl_phys.facts import Range
 from automl_phys.values import Direction, Params
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from automl_phys import space
-from automl_phys.contracts import Chosen, Known, Suggested
+from automl_phys.decisions import Chosen, Known, Suggested
 from automl_phys.errors import Mistake, RecipeError
 from automl_phys.values import Direction, Params
 

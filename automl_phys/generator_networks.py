@@ -1,5 +1,5 @@
 """What families that generate by a network have in common before any of it is imported: for which events they are, how
-long they train, how they save and draw.
+they save and draw.
 
 Takes facts and networks; the training itself is :mod:`automl_phys.latent_networks`'s, which imports Keras.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, only_kind
+from automl_phys.facts import Facts, only_kind
 
 if TYPE_CHECKING:
     from automl_phys.latent_networks import Compiled
@@ -30,11 +30,6 @@ def memory_mb(facts: Facts, base: int = 900) -> int:
 def kind(facts: Facts) -> str:
     """``images`` or ``table``: what numbers that differ between the two are kept by."""
     return "images" if facts.kind == "images" else "table"
-
-
-def epochs(facts: Facts, updates: int, batch: int, most: int) -> int:
-    """Passes over the training events in about ``updates`` steps of ``batch`` events, but 5 to ``most``."""
-    return min(most, max(5, round(updates * batch / max(1, facts.rows.get("train", 1)))))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The NVIDIA GPUs of this machine and their slices, as ``nvidia-smi`` tells of them.
 
-Gives :class:`automl_phys.contracts.Gpu`, those that CUDA would see, and words for them. A GPU in MIG mode is offered as
+Gives :class:`automl_phys.facts.Gpu`, those that CUDA would see, and words for them. A GPU in MIG mode is offered as
 its slices: CUDA runs nothing on the whole of it. Imports no CUDA library, and touches no GPU.
 """
 
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from automl_phys import readable
-from automl_phys.contracts import Gpu
+from automl_phys.facts import Gpu
 from automl_phys.programs import said_by
 
 MB = 1 << 20

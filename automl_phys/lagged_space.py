@@ -6,7 +6,7 @@ Takes facts; gives ranges, defaults, memory, a nominal time. Standard library on
 from __future__ import annotations
 
 from automl_phys import window_space
-from automl_phys.contracts import Facts, Range
+from automl_phys.facts import Facts, Range
 from automl_phys.values import Params
 
 MOST_ROWS = 80_000

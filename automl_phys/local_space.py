@@ -3,7 +3,7 @@ made of it."""
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts, only_kind
+from automl_phys.facts import Facts, only_kind
 
 MOST_MODELS = 500
 """Series times targets."""
@@ -24,3 +24,13 @@ def skip(facts: Facts) -> str | None:
 def memory_mb(facts: Facts) -> int:
     """The interpreter with statsforecast, and the errors of one series at a time."""
     return 600 + round(8 * 4 * facts.sizes.get("steps", 0) * facts.sizes.get("targets", 1) / 1e6)
+
+
+def memory_of_repeating(facts: Facts) -> int:
+    """The interpreter, and the errors of one series at a time, where a forecast only repeats what was."""
+    return 300 + round(8 * 2 * facts.sizes.get("steps", 0) * facts.sizes.get("targets", 1) / 1e6)
+
+
+def cost_of_repeating(facts: Facts) -> float:
+    """Seconds that one trial of it takes, roughly."""
+    return 0.1 + 4e-3 * models(facts)

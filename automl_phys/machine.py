@@ -1,6 +1,6 @@
 """What this machine has: cores, memory and GPUs that may be used, and what it is, for the record.
 
-Takes nothing, gives :class:`automl_phys.contracts.Machine` and a description for ``environment.json``. What counts are
+Takes nothing, gives :class:`automl_phys.facts.Machine` and a description for ``environment.json``. What counts are
 the limits that a batch system or a container sets (affinity, cgroups of either version, CUDA_VISIBLE_DEVICES), not what
 the box holds. Imports no heavy library. GPUs are :mod:`automl_phys.gpus`'s.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from automl_phys import gpus
-from automl_phys.contracts import Machine
+from automl_phys.facts import Machine
 from automl_phys.programs import said_by
 
 MB = 1 << 20

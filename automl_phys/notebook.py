@@ -20,8 +20,8 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import archives, readable, recipe, rundir
-from automl_phys.contracts import Plan
+from automl_phys import archives, readable, recipe, run_state, rundir
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, Mistake, RunError
 from automl_phys.exhibits import Estimate, Evaluation, Finding, Table
 from automl_phys.rundir import RunDir
@@ -60,8 +60,7 @@ def load(what: str | Path) -> Run:
     none."""
     folder = RunDir(archives.run(str(what)).resolve())
     if not folder.evaluation.exists():
-        raise CallError(Mistake("not-a-run", f"{what} is not the folder of a finished run.",
-                                "Give one such as runs/NAME/latest, or finish it with run(RECIPE, resume=True)."))
+        raise CallError(run_state.not_finished(what, how="run(RECIPE, resume=True)"))
     return Run(folder)
 
 

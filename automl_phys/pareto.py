@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from math import isfinite
 
 from automl_phys import objectives
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Axis, Figure, Series, Table
 from automl_phys.readable import cell, settings
 from automl_phys.trials import Trial

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl_phys import machine, plan, recipe, registry, rundir
-from automl_phys.contracts import Executor, Facts, Plan, Show
+from automl_phys.contracts import Executor, Show
+from automl_phys.decisions import Plan
 from automl_phys.dispatch import interruptible
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exhibits import Evaluation, Finding
+from automl_phys.facts import Facts
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import RunDir
 from automl_phys.telling import Tell, nobody
@@ -166,11 +168,10 @@ def play(run_dir: RunDir, wanted: Wanted, show: Show) -> str:
 
 def generate(run_dir: RunDir, count: int, seed: int, where: Sequence[str], target: Path, show: Show) -> None:
     """Write new events of a finished run. Raises AutomlPhysError."""
-    from automl_phys import draw, worker
+    from automl_phys import draw, run_state, worker
 
     if not run_dir.ensemble.exists():
-        raise CallError(Mistake("not-a-run", f"{run_dir.path} is not the folder of a finished run.",
-                                "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+        raise CallError(run_state.not_finished(run_dir.path))
     decided = rundir.read_json(run_dir.plan, Plan)
     os.environ.update(worker.environment(os.cpu_count() or 1, "cpu", decided.framework))
     draw.run(decided, run_dir, count, seed, where, target, show)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from automl_phys import gpus as names
 from automl_phys import readable, space
-from automl_phys.contracts import Chosen, Facts, Gpu, Machine
+from automl_phys.decisions import Chosen
 from automl_phys.errors import Mistake, RecipeError
+from automl_phys.facts import Facts, Gpu, Machine
 
 if TYPE_CHECKING:
     from automl_phys.compute_sections import Compute

@@ -12,19 +12,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automl_phys import former, kinds, objectives, placement, readable, registry, space
-from automl_phys.contracts import (
-    Chosen,
-    Costed,
-    Deciding,
-    Facts,
-    Machine,
-    Plan,
-    Refusing,
-    Task,
-    device_of,
-    direction_of,
-)
+from automl_phys.contracts import Costed, Deciding, Refusing, Task, device_of, direction_of
+from automl_phys.decisions import Chosen, Plan
 from automl_phys.errors import Mistake, RecipeError
+from automl_phys.facts import Facts, Machine
 from automl_phys.former import Former
 from automl_phys.sites import SYSTEMS, Batch, Site
 from automl_phys.trials import LOOKAHEAD

@@ -25,7 +25,8 @@ from automl_phys import (
     rundir,
     table_file,
 )
-from automl_phys.contracts import Plan, Show
+from automl_phys.contracts import Show
+from automl_phys.decisions import Plan
 from automl_phys.errors import CallError, Mistake
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Ensemble

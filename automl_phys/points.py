@@ -29,8 +29,8 @@ from automl_phys import (
     table_survey,
     table_write,
 )
-from automl_phys.contracts import Facts
 from automl_phys.errors import DataError, Mistake
+from automl_phys.facts import Facts
 from automl_phys.points_problem import NewPoints, Points, PointsProblem, Schema, Stored, load
 from automl_phys.points_scale import Columns
 from automl_phys.table_features import Places, Tally

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys import arrays, points_scale, rundir
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.table_files import Used
 from automl_phys.table_problem import CARRIED, DESCRIPTION
 from automl_phys.table_view import View

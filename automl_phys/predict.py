@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from automl_phys import ensemble, readable, registry, rundir
-from automl_phys.contracts import Plan, Show
+from automl_phys.contracts import Show
+from automl_phys.decisions import Plan
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Ensemble
 

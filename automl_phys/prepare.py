@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automl_phys import data_files, earlier, readable, registry
-from automl_phys.contracts import Plan, Problem, Show
+from automl_phys.contracts import Problem, Show
+from automl_phys.decisions import Plan
 from automl_phys.earlier import Earlier
 from automl_phys.errors import Mistake, RunError
 from automl_phys.rundir import RunDir

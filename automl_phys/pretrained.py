@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import archive_contents, file_hashes, rundir
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.errors import ArchiveError, AutomlPhysError, DataError, Key, Mistake
 from automl_phys.registry import did_you_mean
 from automl_phys.rundir import RunDir

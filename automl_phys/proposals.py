@@ -27,7 +27,7 @@ from zlib import crc32
 import numpy as np
 
 from automl_phys import space
-from automl_phys.contracts import Chosen, Plan
+from automl_phys.decisions import Chosen, Plan
 from automl_phys.family_study import FamilyStudy
 from automl_phys.pruning import Pruner
 from automl_phys.trials import Result

@@ -1,6 +1,6 @@
 """Values as a person reads them: numbers with their errors, durations, ranges, names; for the terminal and the report.
 
-Takes what :mod:`automl_phys.contracts` holds, gives text without markup. Escaping for HTML, Markdown or a terminal, and
+Takes facts, decisions and estimates, gives text without markup. Escaping for HTML, Markdown or a terminal, and
 layout, are left to whoever shows it.
 """
 
@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from math import floor, inf, isfinite, isnan, log10
 
 from automl_phys import kinds, measures
-from automl_phys.contracts import Facts, Plan, Range
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Estimate
+from automl_phys.facts import Facts, Range
 from automl_phys.values import Params, Value
 
 THIN_SPACE = "\u202f"
@@ -56,6 +57,11 @@ def estimate(found: Estimate) -> str:
         number = _rounded(value, decimals) if value else "0"
         text = f"{number} +{_error(up, decimals)} −{_error(down, decimals)}"
     return f"({text}) × 10{str(power).translate(SUPERSCRIPTS)}" if power else text
+
+
+def percent(share: Estimate) -> str:
+    """A share between 0 and 1 as ``4.1 ± 0.6 %``."""
+    return f"{estimate(Estimate(100 * share.value, 100 * share.low, 100 * share.high))} %"
 
 
 def _power_of_ten(size: float) -> int:

@@ -18,9 +18,10 @@ from pydantic import BaseModel, ValidationError
 
 from automl_phys import archives, measures, objectives, recipe_paths, recipe_text, registry, space, wording, yaml_source
 from automl_phys.compute_sections import Compute
-from automl_phys.contracts import Facts, Task
+from automl_phys.contracts import Task
 from automl_phys.errors import ArchiveError, AutomlPhysError, Key, Mistake, Place, RecipeError
 from automl_phys.expect_sections import Expected
+from automl_phys.facts import Facts
 from automl_phys.recipe_text import Written
 from automl_phys.registry import did_you_mean
 from automl_phys.section import Section
@@ -240,8 +241,8 @@ def _slug(stem: str) -> str:
 def _task(word: Any, mistakes: list[Mistake]) -> Task | None:
     if not isinstance(word, str):
         return None  # missing, or no text: that is told already
-    if word not in registry.names("tasks"):
-        mistakes.append(wording.unknown_word(word, registry.names("tasks"), "a task", ("task",)))
+    if mistake := registry.unknown_task(word, ("task",)):
+        mistakes.append(mistake)
         return None
     return registry.load("tasks", word)
 
@@ -275,7 +276,7 @@ def _check_one_objective(objective: Any, name: str, task: Task, mistakes: list[M
         objectives.direction(task.OBJECTIVES, objective)
     except KeyError:
         known = [*task.OBJECTIVES, *(objectives.OWN if key[-1] not in ("objective", 0) else ())]  # not to decide alone
-        mistakes.append(wording.unknown_word(objective, known, f"an objective of task '{name}'", key))
+        mistakes.append(registry.unknown_word(objective, known, f"not an objective of task '{name}'", key))
         return
     stem, at, efficiency = objective.partition("@")
     if at and not re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*", efficiency):
@@ -304,7 +305,7 @@ def _check_families(families: Any, task: str, mistakes: list[Mistake]) -> None:
             continue
         unknown = [link for link in word.split("+") if link not in registry.names("families")]
         if unknown:
-            mistakes.append(wording.unknown_word(unknown[0], known, "a family", key))
+            mistakes.append(registry.unknown_word(unknown[0], known, "not a family", key))
         elif task not in registry.load("families", word).SOLVES:
             baseline = registry.load("tasks", task).BASELINE
             remedy = f"Name a reducer and then a clusterer, such as {baseline}." if "+" in baseline else "Leave it out."

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from automl_phys import arrays, ensemble, kinds, registry, resampling
-from automl_phys.contracts import Executor, Plan, Problem, Show
+from automl_phys.contracts import Executor, Problem, Show
+from automl_phys.decisions import Plan
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
 from automl_phys.proposals import fit_seed

@@ -1,7 +1,7 @@
 """The ribs: every file of a rib folder is one word that a user may write.
 
-Lists the words without importing anything, imports one module when it is asked for, and suggests what a mistyped word
-may have meant. A word is its file's name, but for ``+`` and ``-``, which no file name of a module can hold:
+Lists the words without importing anything, imports one module when it is asked for, and refuses a mistyped word with
+what it may have meant. A word is its file's name, but for ``+`` and ``-``, which no file name of a module can hold:
 ``reduce+cluster`` is ``reduce_cluster.py``.
 """
 
@@ -13,6 +13,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
+
+from automl_phys.errors import CallError, Key, Mistake
 
 if TYPE_CHECKING:
     from automl_phys.contracts import Check, ExecutorModule, Family, Format, Source, Task
@@ -68,3 +70,21 @@ def did_you_mean(word: str, among: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` with its leading blank, or nothing."""
     match = closest(word, among)
     return f" Did you mean '{match}'?" if match else ""
+
+
+def unknown_word(word: str, known: Iterable[str], what: str, key: Key = ()) -> Mistake:
+    """A word that should be one of a list; ``what`` it is instead: ``not a family``, ``none of the checks``."""
+    known = list(known)
+    text = f"'{word}' is {what}.{did_you_mean(word, known)}"
+    return Mistake("unknown-word", text, f"Known: {', '.join(known)}.", key)
+
+
+def unknown_task(word: str, key: Key = ()) -> Mistake | None:
+    """What is wrong with a word that is to be a task; None where it is one."""
+    return None if word in names("tasks") else unknown_word(word, names("tasks"), "not a task", key)
+
+
+def check_task(word: str) -> None:
+    """Raise CallError for a word that is not a task."""
+    if mistake := unknown_task(word):
+        raise CallError(mistake)

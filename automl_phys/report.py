@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from automl_phys import figures, interrupts, machine, objectives, pages, readable, rundir, sweep_page
-from automl_phys.contracts import Plan, Show
+from automl_phys.contracts import Show
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Finding, Outcome, Sweep, Table
 from automl_phys.frames import Inset
 from automl_phys.rundir import RunDir

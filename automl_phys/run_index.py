@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from automl_phys import pages, readable, run_state, rundir
-from automl_phys.errors import AutomlPhysError, CallError, Mistake
+from automl_phys.errors import AutomlPhysError, CallError
 from automl_phys.exhibits import Estimate
 from automl_phys.rundir import RunDir
 
@@ -60,8 +60,7 @@ def write(folder: Path) -> Path:
     """
     entries = find(folder)
     if not entries:
-        raise CallError(Mistake("not-a-run", f"{folder} is not the folder of a finished run, nor one with runs in it.",
-                                "Give one such as runs/NAME/latest, or finish it with 'run RECIPE --resume'."))
+        raise CallError(run_state.not_finished(folder, nor=", nor one with runs in it"))
     target = folder / PAGE
     pages.check(target)
     rundir.write_text(target, pages.render(

@@ -1,4 +1,4 @@
-"""Whether a run is finished, and why it is not.
+"""Whether a run is finished, why it is not, and what is said to whoever takes it for one.
 
 Takes a run's directory. :func:`recorded` is around the stages of a run and keeps what ended them early in
 ``stopped.json``; a run that was killed could not write that, and one that goes on has not yet.
@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from automl_phys import rundir
-from automl_phys.errors import AutomlPhysError
+from automl_phys.errors import AutomlPhysError, Mistake
 from automl_phys.rundir import RunDir
 
 FINISHED, INTERRUPTED, FAILED, UNFINISHED = "finished", "interrupted", "failed", "not finished"
@@ -35,6 +36,13 @@ def of(run_dir: RunDir) -> State:
         if told["name"] in (INTERRUPTED, FAILED):
             return State(told["name"], str(told["text"]))
     return State(UNFINISHED, "It goes on still, or was killed: take it up with 'run RECIPE --resume'.")
+
+
+def not_finished(given: str | Path, nor: str = "", how: str = "'run RECIPE --resume'") -> Mistake:
+    """What is wrong with a folder that was given as that of a finished run; ``nor`` is what it might have been instead,
+    ``how`` what finishes a run."""
+    return Mistake("not-a-run", f"{given} is not the folder of a finished run{nor}.",
+                   f"Give one such as runs/NAME/latest, or finish it with {how}.")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from automl_phys import catalogue, readable, registry
 from automl_phys.catalogue import ListedFamily
-from automl_phys.contracts import Range
+from automl_phys.facts import Range
 from automl_phys.sections import common_sections
 
 HYPERPARAMETER = "Hyperparameter"

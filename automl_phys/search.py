@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from automl_phys import pareto, space, study_record
-from automl_phys.contracts import Executor, Plan, Show
+from automl_phys.contracts import Executor, Show
+from automl_phys.decisions import Plan
 from automl_phys.dispatch import Dispatch
 from automl_phys.errors import Mistake, RunError
 from automl_phys.proposals import Proposal, Proposer

@@ -12,8 +12,9 @@ from itertools import accumulate
 from math import isfinite
 
 from automl_phys import kinds
-from automl_phys.contracts import Plan, Range
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Axis, Figure, Series, Table
+from automl_phys.facts import Range
 from automl_phys.readable import cell, metric, setting
 from automl_phys.rundir import FitDir, RunDir, read_json
 from automl_phys.trials import Job, Result, Trial

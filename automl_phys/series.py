@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys import rundir, season, series_read, table_files, table_new, table_read, table_roles
-from automl_phys.contracts import Facts
 from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Table
+from automl_phys.facts import Facts
 from automl_phys.season import Season
 from automl_phys.series_problem import CONTEXT, Panel, Schema, SeriesProblem, Stored, Windows, cuts, load
 from automl_phys.series_read import One, filled

@@ -17,7 +17,7 @@ from automl_phys import series_figures as draw
 from automl_phys.contracts import Candidate
 from automl_phys.exhibits import Figure, Score, Table
 from automl_phys.peak import Peak, Tried
-from automl_phys.readable import estimate
+from automl_phys.readable import estimate, percent
 from automl_phys.series_calibration import Calibration, Errors, Factors
 from automl_phys.series_figures import Outlook
 from automl_phys.series_parts import decomposition
@@ -69,7 +69,7 @@ def sentences(problem: SeriesProblem, one: Judged, found: Sequence[Peak]) -> tup
     """How the widest intervals held, for how long a chaotic system was foretold, and when the next maximum is due."""
     widest = max(one.intervals)
     held = series_scores.estimates([f"coverage@{widest:g}"], one)[f"coverage@{widest:g}"]
-    told = [f"{100 * widest:g} % intervals held {series_tables.percent(held)} of what came."]
+    told = [f"{100 * widest:g} % intervals held {percent(held)} of what came."]
     if one.lyapunov_steps:
         valid = series_scores.estimates(["valid_time"], one)["valid_time"]
         told.append(f"Forecasts are good for {estimate(valid)} Lyapunov times.")

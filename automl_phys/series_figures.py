@@ -296,7 +296,7 @@ def _light(judged: Judged, point: Floats) -> Judged:
 
 def _scaled_error(light: Judged) -> float:
     errors = np.abs(light.quantiles[..., 0] - light.target) / light.scale[:, None]
-    return _mean(errors)
+    return series_scores.mean(errors)
 
 
 def _covered(judged: Judged, ends: Floats, parts: Sequence[tuple[int, int]]) -> list[Estimate]:
@@ -307,12 +307,7 @@ def _covered(judged: Judged, ends: Floats, parts: Sequence[tuple[int, int]]) -> 
 
 
 def _first_mean(light: Judged) -> float:
-    return _mean(light.quantiles[..., 0])
-
-
-def _mean(values: Floats) -> float:
-    kept = values[np.isfinite(values)]
-    return float(kept.mean()) if len(kept) else nan
+    return series_scores.mean(light.quantiles[..., 0])
 
 
 def _curve(name: str, x: Floats, found: Sequence[Estimate], style: str = "") -> Series:

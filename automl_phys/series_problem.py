@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys import arrays, rundir
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.series_time import Calendar
 from automl_phys.table_files import Used
 from automl_phys.table_problem import DESCRIPTION

@@ -154,28 +154,28 @@ def crps(judged: Judged) -> Floats:
 # ---------------------------------------------------------------- metrics
 
 def _mase(judged: Judged) -> float:
-    return _mean(_by_window(np.abs(judged.residual)) / judged.scale)
+    return mean(_by_window(np.abs(judged.residual)) / judged.scale)
 
 
 def _rmsse(judged: Judged) -> float:
-    return _mean(np.sqrt(_by_window(judged.residual**2) / judged.square_scale))
+    return mean(np.sqrt(_by_window(judged.residual**2) / judged.square_scale))
 
 
 def _smape(judged: Judged) -> float:
     sizes = np.abs(judged.target) + np.abs(judged.point)
-    return _mean(2 * np.abs(judged.residual) / np.where(sizes > 0, sizes, 1.0))
+    return mean(2 * np.abs(judged.residual) / np.where(sizes > 0, sizes, 1.0))
 
 
 def _mae(judged: Judged) -> float:
-    return _over_targets(judged, lambda one: _mean(np.abs(one.residual)))
+    return _over_targets(judged, lambda one: mean(np.abs(one.residual)))
 
 
 def _rmse(judged: Judged) -> float:
-    return _over_targets(judged, lambda one: _mean(one.residual**2) ** 0.5)
+    return _over_targets(judged, lambda one: mean(one.residual**2) ** 0.5)
 
 
 def _crps(judged: Judged) -> float:
-    return _over_targets(judged, lambda one: _mean(crps(one)))
+    return _over_targets(judged, lambda one: mean(crps(one)))
 
 
 def _wql(judged: Judged) -> float:
@@ -184,7 +184,7 @@ def _wql(judged: Judged) -> float:
 
 
 def _skill(judged: Judged, reference: Floats) -> float:
-    other = _mean(_by_window(np.abs(reference - judged.target)) / judged.scale)
+    other = mean(_by_window(np.abs(reference - judged.target)) / judged.scale)
     return 1 - _mase(judged) / other if other > 0 else nan
 
 
@@ -199,7 +199,7 @@ def _valid_time(judged: Judged) -> float:
 def _coverage(judged: Judged, coverage: float) -> float:
     ends = judged.intervals[coverage]
     inside = (judged.target >= ends[..., 0]) & (judged.target <= ends[..., 1])
-    return _mean(np.where(np.isfinite(judged.target), inside, nan))
+    return mean(np.where(np.isfinite(judged.target), inside, nan))
 
 
 def _width(judged: Judged, coverage: float) -> float:
@@ -227,7 +227,7 @@ def _by_window(errors: Floats) -> Floats:
     return np.where(counts > 0, sums / np.maximum(counts, 1), nan)
 
 
-def _mean(values: Floats) -> float:
+def mean(values: Floats) -> float:
     """The mean of what is not NaN; NaN for nothing."""
     kept = values[np.isfinite(values)]
     return float(kept.mean()) if len(kept) else nan
@@ -237,7 +237,7 @@ def _over_targets(judged: Judged, of: Callable[[Judged], float]) -> float:
     """Of one target in its unit; of several the mean, each in units of its standard deviation."""
     if judged.targets == 1:
         return of(judged)
-    units = [_mean(judged.spread[:, j]) for j in range(judged.targets)]
+    units = [mean(judged.spread[:, j]) for j in range(judged.targets)]
     return float(np.mean([of(judged.only(j)) / unit for j, unit in enumerate(units)]))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from automl_phys import leaderboard, measures, series_scores
 from automl_phys.exhibits import Estimate, Score, Table
-from automl_phys.readable import cell, count, estimate
+from automl_phys.readable import cell, count, estimate, percent
 from automl_phys.series_calibration import Factors
 from automl_phys.series_figures import Outlook, bins, labels, title
 from automl_phys.series_problem import MEDIAN, SeriesProblem, Windows
@@ -152,11 +152,6 @@ def told(found: Estimate) -> str:
     if max(abs(found.value), half) < NOTHING:
         return "0"
     return cell(_short(found.value)) if half <= NOTHING * abs(found.value) else estimate(found)
-
-
-def percent(share: Estimate) -> str:
-    """``94.2 ± 1.8 %``."""
-    return f"{estimate(Estimate(100 * share.value, 100 * share.low, 100 * share.high))} %"
 
 
 def _shown(problem: SeriesProblem, names: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """A family's search space as data: conditions, a recipe's overrides, the grid, and the way to Optuna.
 
-Takes a mapping from a parameter's name to its ``contracts.Range``; gives parameters inside it. Optuna is imported by
+Takes a mapping from a parameter's name to its ``facts.Range``; gives parameters inside it. Optuna is imported by
 nobody here: :func:`suggest` only speaks to the trial that it is handed. Which configuration is tried next is
 :mod:`automl_phys.proposals`'s work.
 """
@@ -14,8 +14,8 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Protocol, TypeAlias, cast
 
-from automl_phys.contracts import Range
 from automl_phys.errors import Mistake, RecipeError
+from automl_phys.facts import Range
 from automl_phys.registry import did_you_mean
 from automl_phys.values import Params, Value
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from automl_phys import rundir, study_tables
-from automl_phys.contracts import Plan, Show
+from automl_phys.contracts import Show
+from automl_phys.decisions import Plan
 from automl_phys.errors import RunError
 from automl_phys.rundir import RunDir
 from automl_phys.search_figures import read_trials

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import space, study_address
-from automl_phys.contracts import Plan, Range
+from automl_phys.decisions import Plan
 from automl_phys.errors import Mistake
+from automl_phys.facts import Range
 from automl_phys.rundir import FitDir, RunDir
 from automl_phys.trials import Job, Result
 from automl_phys.values import Value

@@ -28,8 +28,8 @@ from automl_phys import (
     table_survey,
     table_write,
 )
-from automl_phys.contracts import Facts
 from automl_phys.errors import DataError
+from automl_phys.facts import Facts
 from automl_phys.table_files import Files
 from automl_phys.table_problem import DESCRIPTION, NewRows, Rows, Schema, Stored, TableProblem, load
 from automl_phys.telling import Tell, nobody

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl_phys import arrays, pixels, rundir, table_split
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.table_files import Used
 from automl_phys.table_view import View
 from automl_phys.values import Part

@@ -25,9 +25,9 @@ from automl_phys import (
     table_split,
 )
 from automl_phys.anomaly_sections import AnomalyEvents
-from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Table
+from automl_phys.facts import Facts
 from automl_phys.sections import AmountsTable, Divided, LabelledTable, PlainTable
 from automl_phys.table_anomalies import Events
 from automl_phys.table_files import Files

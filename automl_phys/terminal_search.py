@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.readable import duration, metric, printable
 from automl_phys.trials import Job, Progress, Result
 from automl_phys.values import Direction

@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from automl_phys import exhibits, terminal_plots
-from automl_phys.contracts import Plan, Range
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Evaluation, Figure, Finding, Score
+from automl_phys.facts import Range
 from automl_phys.readable import (
     cell,
     condition,

@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
+from automl_phys.contracts import Fitted
+from automl_phys.facts import COLUMNS, Facts, Range, only_kind
+from automl_phys.row_networks import RowNetwork
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params
 
 if TYPE_CHECKING:
-    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
 
 BASE = "base.keras"
-FILE = "transferred.keras"
 
 STATED = "as stated"
 """How much is frozen where the recipe says it."""
@@ -105,40 +105,21 @@ def _pace(facts: Facts) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Transferred:
+class Transferred(RowNetwork):
     """A Keras model from raw inputs to class probabilities; ``frozen`` layers of the base were not trained."""
 
-    model: Any
-    steps: int
-    history: tuple[Mapping[str, float], ...] = ()
     frozen: int = 0
-
-    def predict(self, rows: Rows) -> Array:
-        """Class probabilities (n, classes), float32."""
-        from automl_phys import keras_fit
-
-        return keras_fit.predict(self.model, self.inputs(rows))
+    FILE = "transferred.keras"
 
     def inputs(self, rows: Rows) -> tuple[Array, ...]:
-        """What the network takes of rows."""
         return _inputs([one.name for one in self.model.inputs], rows)
-
-    def write_onnx(self, rows: OnnxRows) -> str:
-        """The nodes of the network."""
-        from automl_phys import onnx_networks
-
-        return onnx_networks.add(rows.graph, self.model, [getattr(rows, one.name) for one in self.model.inputs])
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / FILE)
 
 
 def load(folder: Path) -> Fitted:
     """Load a saved network; on any Keras framework, whichever it was trained on."""
     from automl_phys import saved_networks
 
-    return Transferred(saved_networks.load(folder / FILE), 0)
+    return Transferred(saved_networks.load(folder / Transferred.FILE), 0)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch, kept: bool) -> Fitted:

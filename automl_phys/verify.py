@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from automl_phys import ensemble, resampling
-from automl_phys.contracts import Drawn, Plan, Show
+from automl_phys.contracts import Drawn, Show
+from automl_phys.decisions import Plan
 from automl_phys.errors import Mistake, RunError
 from automl_phys.rundir import FitDir, RunDir, read_json, write_json
 from automl_phys.trials import Ensemble, Job, Result, kind_of

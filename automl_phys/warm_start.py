@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl_phys import rundir
-from automl_phys.contracts import Known, Plan
 from automl_phys.data_files import Inputs
+from automl_phys.decisions import Known, Plan
 from automl_phys.errors import CallError, Mistake, RecipeError
 from automl_phys.former import KEY, Former
 from automl_phys.rundir import RunDir

@@ -5,7 +5,7 @@ Takes facts; gives ranges, defaults, memory, a nominal time. Standard library on
 
 from __future__ import annotations
 
-from automl_phys.contracts import Facts, Range, only_kind
+from automl_phys.facts import Facts, Range, only_kind
 from automl_phys.values import Params
 
 SHORTEST = 250

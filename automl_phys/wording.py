@@ -71,13 +71,6 @@ def unknown_key(word: str, allowed: Iterable[str], whose: str, key: Key, hint: s
     return Mistake("unknown-key", text, f"Allowed here: {', '.join(allowed)}.", key)
 
 
-def unknown_word(word: str, known: Iterable[str], kind: str, key: Key) -> Mistake:
-    """A value that should be one of a list of words."""
-    known = list(known)
-    text = f"'{word}' is not {kind}.{did_you_mean(word, known)}"
-    return Mistake("unknown-word", text, f"Known: {', '.join(known)}.", key)
-
-
 def wrong_value(value: Any, expected: str, key: Key) -> Mistake:
     """A value of the wrong type or out of bounds."""
     words = re.findall(r"'([^']*)'", expected)

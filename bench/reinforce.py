@@ -122,7 +122,7 @@ def _training(name: str, steps: int, threads: int, seed: int) -> subprocess.Pope
 
 def _settings() -> tuple[Any, Any, dict[str, Any]]:
     from automl_phys import registry
-    from automl_phys.contracts import Facts
+    from automl_phys.facts import Facts
 
     family: Any = registry.load("families", "ppo")
     example = registry.load("tasks", "reinforce").EXAMPLE

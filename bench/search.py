@@ -43,7 +43,7 @@ import search_networks
 import search_peers
 
 from automl_phys import pipeline, prepare, recipe, registry, search, worker
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.recipe import Recipe
 from automl_phys.rundir import FitDir, RunDir
 from automl_phys.trials import Job, Progress, Result, Slot, Trial

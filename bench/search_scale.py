@@ -24,7 +24,8 @@ import numpy as np
 import psutil
 
 from automl_phys import search
-from automl_phys.contracts import Chosen, Facts, Plan, Range
+from automl_phys.decisions import Chosen, Plan
+from automl_phys.facts import Facts, Range
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Progress, Result
 from automl_phys.values import Params

@@ -56,7 +56,7 @@ def test_the_space_is_the_links_and_holds_the_defaults():
 
 
 def points_facts():
-    from automl_phys.contracts import Facts
+    from automl_phys.facts import Facts
 
     return Facts("points", {"train": 1000}, {"numbers": 12, "categories": 0, "outputs": 0, "folds": 0})
 

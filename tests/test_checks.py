@@ -9,9 +9,11 @@ from fixtures import made_series
 from pyarrow import parquet
 
 from automl_phys import diagnose, local_models, registry
-from automl_phys.contracts import Chosen, Plan, Range, Seen
+from automl_phys.contracts import Seen
+from automl_phys.decisions import Chosen, Plan
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Axis, Estimate, Evaluation, Figure, Score, Series
+from automl_phys.facts import Range
 from automl_phys.tasks import classify, detect_anomaly
 from automl_phys.trials import Ensemble, Job, Member, Result, Trial
 

@@ -11,29 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from automl_phys import catalogue, completions, explanations, registry, schema
+from automl_phys import catalogue, completions, explanations, schema
 
 KEYS = Path(completions.__file__).parent / "data" / "keys.json"
 RECIPE = "recipe: 1\ntask: {}\n"
 
 
-def values_of(allowed):
-    """Of a hyperparameter's range: its choices, or its ends."""
-    values = allowed.choices or (allowed.low, allowed.high)
-    return [json.dumps(value) if not isinstance(value, str) else value for value in values]
-
-
 def made():
-    spaces = {task: {} for task in registry.names("tasks")}
-    for family in catalogue.families():
-        for space in family.spaces:
-            said = {f"{family.name}.{name}": [completions._short(one.text), *values_of(one)]
-                    for name, one in space.parameters.items()}
-            for task in space.tasks:
-                spaces[task][family.name] = said
     tasks = [f"{json.dumps(task)}: {{\n" + ",\n".join(f" {json.dumps(key)}: {json.dumps(said, ensure_ascii=False)}"
                                                     for key, said in keys.items()) + "\n}"
-             for task, keys in completions.keys_of(schema.schema(), spaces).items()]
+             for task, keys in completions.keys_of(schema.schema(), catalogue.families()).items()]
     return "{" + ",\n".join(tasks) + "}\n"
 
 

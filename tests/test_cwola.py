@@ -10,7 +10,7 @@ import pytest
 
 from automl_phys import event_folds, sidebands
 from automl_phys.anomaly_problem import AnomalyRows
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.families import cwola
 from automl_phys.trials import Job
 

@@ -65,6 +65,18 @@ def test_the_task_runs_and_has_its_own_verdict(copy: Path) -> None:
     assert re.search(r"keeps \d+\.\d% \(68 %: \d+\.\d% to \d+\.\d%\) of sig where 1 % of the background passes\.", report)
 
 
+def test_a_recipe_of_the_task_is_filled_in_from_data(copy: Path) -> None:
+    templates = copy / "automl_phys" / "templates"
+    text = (templates / "classify.yaml").read_text(encoding="utf-8").replace("\ntask: classify", "\ntask: trigger")
+    (templates / "trigger.yaml").write_text(text, encoding="utf-8")
+    for arguments in (["init", "trigger", "--data", "events.csv", "-o", "drafted.yaml"], ["validate", "drafted.yaml"]):
+        done = subprocess.run([sys.executable, "-m", "automl_phys.cli", *arguments], cwd=copy, env=ours(copy),
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "drafted.yaml: a sound recipe for task 'trigger'." in done.stdout
+    assert "target: label" in (copy / "drafted.yaml").read_text(encoding="utf-8")
+
+
 def test_all_of_it_is_clean(copy: Path) -> None:
     """By the style of the package."""
     style = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"),

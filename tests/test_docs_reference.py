@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from automl_phys import registry, sections
+from automl_phys import readable, registry, sections
 from tools import make_reference
 
 PAGES = make_reference.pages()
@@ -31,8 +31,10 @@ def test_every_family_is_told_with_its_parameters() -> None:
         part = re.search(rf"^## {word}\n(.*?)(?=^## |\Z)", PAGES["families.md"], re.MULTILINE | re.DOTALL)
         assert part, word
         for what in registry.load("families", word).SOLVES:
-            for name, allowed in registry.load("families", word).space(make_reference.example(what)).items():
-                assert f"| `{name}` | {make_reference.span(allowed)} |" in part[1]
+            task = next(task for task in registry.names("tasks") if what in {task, *task.split("+")})
+            for name, allowed in registry.load("families", word).space(registry.load("tasks", task).EXAMPLE).items():
+                values = readable.values_of(allowed, most=10_000).replace("|", "\\|")
+                assert f"| `{name}` | {values} | {readable.scale_of(allowed)}" in part[1]
 
 
 def test_words_for_types() -> None:

@@ -6,7 +6,7 @@ import pytest
 from pyarrow import parquet
 
 from automl_phys import diagnose, ensemble, evaluate
-from automl_phys.contracts import Plan
+from automl_phys.decisions import Plan
 from automl_phys.exhibits import Finding
 from automl_phys.rundir import RunDir, read_json, write_json
 from automl_phys.tasks import classify

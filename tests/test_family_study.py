@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from automl_phys import family_study, pruning
-from automl_phys.contracts import Range
+from automl_phys.facts import Range
 from automl_phys.family_study import FamilyStudy
 from automl_phys.trials import Result
 

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "automl_phys"
 RIBS = ("sources", "tasks", "families", "executors", "checks", "formats")
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("errors", "interrupts", "values", "exhibits", "trials", "contracts", "registry", "readable", "measures", "kinds", "sites", "telling"), 1),
+    **dict.fromkeys(("errors", "interrupts", "values", "exhibits", "trials", "facts", "decisions", "contracts", "registry", "readable", "measures", "kinds", "sites", "telling"), 1),
     **dict.fromkeys(("yaml_source", "recipe_text", "section", "sections", "compute_sections", "expect_sections", "wording", "recipe", "schema", "machine", "plan",
                      "rundir", "space", "expressions", "expression_tree", "series_sections", "generate_sections",
                      "anomaly_sections", "reinforce_sections", "zoo", "recipe_paths", "image_files", "file_hashes", "downloads",
@@ -29,7 +29,7 @@ LAYERS: dict[str, int] = {
                      "class_exhibits", "threshold_sweep", "pretrained", "backbones", "base_layers", "saved_networks", "plain_networks", "onnx_graph", "onnx_expressions",
                      "onnx_rows", "onnx_outputs", "onnx_trees", "onnx_operations", "onnx_networks", "agreement",
                      "export_events", "exporting", "fpga_networks", "transferring", "expectations", "transfer_problem", "transfer_exhibits", "lorenz",
-                     "local_models", "local_space", "exponential_smoothing", "theta_lines", "arima_filter",
+                     "local_models", "local_space", "reducer_facts", "row_networks", "training_length", "exponential_smoothing", "theta_lines", "arima_filter",
                      "series_problem", "series_time", "series_scores", "series_calibration", "series", "series_read",
                      "season", "series_figures", "series_parts", "series_tables", "series_exhibits", "peak", "window_units", "series_transform", "window_space",
                      "window_layers", "window_networks", "lagged_space", "lagged_trees",
@@ -48,7 +48,7 @@ LAYERS: dict[str, int] = {
                      "environment_problem", "gym_spaces", "episode_play", "episode_film", "agents", "agent_facts",
                      "agent_training", "agent_checkpoints", "agent_scores", "random_acting", "controllers",
                      "reinforce_exhibits", "reinforce_figures", "reinforce_tables", "state_figures", "round_bins"), 3),
-    "column_profiles": 3, "role_guesses": 3, "recipe_draft": 3, "dask_worker": 3, "epoch_checkpoints": 3, "dask_sites": 3,
+    "column_profiles": 3, "role_guesses": 3, "drafting": 3, "series_draft": 3, "anomaly_draft": 3, "recipe_draft": 3, "dask_worker": 3, "epoch_checkpoints": 3, "dask_sites": 3,
     **dict.fromkeys(RIBS, 4),
     **dict.fromkeys(("prepare", "search", "worker", "verify", "refit", "predict", "export", "play", "draw", "earlier",
                      "search_figures", "study_record", "study_tables", "warm_start", "pareto", "dashboard", "evaluate", "diagnose", "legend", "figures", "picture_drawing", "scatter_drawing", "scatter_page", "curve_page", "frames", "page_data", "sweep_page", "table_order", "run_index",

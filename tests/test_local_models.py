@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from automl_phys import arima_filter, exponential_smoothing, local_models, registry, space, theta_lines
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.series_problem import LEVELS, MEDIAN, Panel, Windows, cuts
 from automl_phys.trials import Job
 

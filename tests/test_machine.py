@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from automl_phys import gpus, machine
-from automl_phys.contracts import Gpu
+from automl_phys.facts import Gpu
 
 
 def control_groups(root, table, files):

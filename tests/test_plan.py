@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from automl_phys import plan, recipe, rundir
-from automl_phys.contracts import Facts, Gpu, Machine, Plan
+from automl_phys.decisions import Plan
 from automl_phys.errors import RecipeError
+from automl_phys.facts import Facts, Gpu, Machine
 
 GOLDEN = Path(__file__).parent / "plans"
 JETS = Facts("table", {"train": 24_000, "valid": 8000, "test": 8000},

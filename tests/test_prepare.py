@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from automl_phys import prepare, registry
-from automl_phys.contracts import Facts
 from automl_phys.errors import RunError
+from automl_phys.facts import Facts
 from automl_phys.rundir import RunDir
 from automl_phys.telling import nobody
 

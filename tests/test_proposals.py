@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from automl_phys import space
-from automl_phys.contracts import Range
+from automl_phys.facts import Range
 from automl_phys.proposals import Proposer, fit_seed
 from automl_phys.trials import Result
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl_phys import readable
-from automl_phys.contracts import Range
 from automl_phys.exhibits import Estimate
+from automl_phys.facts import Range
 
 
 @pytest.mark.parametrize(("value", "low", "high", "text"), [

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pyarrow import csv, feather, parquet
 
-from automl_phys import recipe_draft, yaml_source
+from automl_phys import drafting, recipe_draft, registry, yaml_source
 from automl_phys.cli import main
 from automl_phys.errors import CallError
 
@@ -260,7 +260,7 @@ def test_what_cannot_be_guessed_is_asked_for_by_name(tmp_path, monkeypatch, caps
     "a:", ":a", "[a", "{a", "a]", "'a", '"a', "a\\b", "tab\there", "line\nend", "ende ", " a", "ünï", "\u2028", "true",
     ".inf", "-", "?", "? a", "a, b", "|", ">", "a b"])
 def test_any_name_is_written_so_that_it_is_read_back(text):
-    word = recipe_draft.word(text)
+    word = drafting.word(text)
     assert "\n" not in word
     assert yaml_source.parse(f"a: {word}", "")[0] == {"a": text}
     assert yaml_source.parse(f"a: [{word}, {word}]", "")[0] == {"a": [text, text]}
@@ -274,6 +274,7 @@ def test_a_filled_in_template_keeps_what_was_not_filled_in():
     assert re.search(r"(?m)^seed: 7$", filled)
 
 
-def test_a_task_of_somebody_else_has_a_template_only(tmp_path):
+def test_a_task_that_drafts_nothing_has_a_template_only(tmp_path, monkeypatch):
+    monkeypatch.delattr(registry.load("tasks", "regress"), "draft")
     with pytest.raises(CallError, match="not filled in from data"):
-        recipe_draft.draft("count", "", ["events.csv"], tmp_path, None)
+        recipe_draft.draft("regress", "", ["events.csv"], tmp_path, None)

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from automl_phys import assignment, cluster_scores, figures, registry, rundir, space
 from automl_phys.assignment import Assignment
-from automl_phys.contracts import Candidate, Facts, Plan, Replica, Seen
+from automl_phys.contracts import Candidate, Replica, Seen
+from automl_phys.decisions import Plan
 from automl_phys.errors import DataError, RecipeError
 from automl_phys.exhibits import Estimate, Evaluation
+from automl_phys.facts import Facts
 from automl_phys.tasks import reduce_cluster as task
 from automl_phys.trials import Ensemble
 

@@ -11,7 +11,8 @@ from pyarrow import csv, parquet
 from pydantic import ValidationError
 
 from automl_phys import amount_figures, amount_scores, diagnose, measures, recipe, registry, rundir
-from automl_phys.contracts import Candidate, Chosen, Plan, Seen
+from automl_phys.contracts import Candidate, Seen
+from automl_phys.decisions import Chosen, Plan
 from automl_phys.errors import RunError
 from automl_phys.exhibits import Evaluation
 from automl_phys.tasks import regress

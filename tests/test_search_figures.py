@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from automl_phys import search_figures
-from automl_phys.contracts import Chosen, Facts, Plan, Range
+from automl_phys.decisions import Chosen, Plan
+from automl_phys.facts import Facts, Range
 from automl_phys.rundir import RunDir, write_json
 from automl_phys.trials import Job, Result, Trial
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl_phys import space
-from automl_phys.contracts import Range
 from automl_phys.errors import RecipeError
+from automl_phys.facts import Range
 
 SPACE = {
     "strength": Range(low=1e-4, high=1e2, log=True, when={"penalty": ("l1", "l2")}),

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from automl_phys import registry, rundir, search, study_address, study_record, study_tables, worker
-from automl_phys.contracts import Range
 from automl_phys.errors import CallError, RunError
+from automl_phys.facts import Range
 from automl_phys.rundir import RunDir
 from automl_phys.search_figures import read_trials
 from automl_phys.trials import Job, Progress, Result

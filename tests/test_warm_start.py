@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from automl_phys import former, locks, pipeline, recipe, rundir, space
-from automl_phys.contracts import Known, Plan
+from automl_phys.decisions import Known, Plan
 from automl_phys.errors import RecipeError
 from automl_phys.former import Former
 from automl_phys.proposals import Proposer

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from automl_phys import registry, space, window_space, window_units
-from automl_phys.contracts import Costed, Facts
+from automl_phys.contracts import Costed
+from automl_phys.facts import Facts
 from automl_phys.series_problem import LEVELS, MEDIAN, Panel, Windows, cuts
 from automl_phys.trials import Job
 

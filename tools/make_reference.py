@@ -1,5 +1,5 @@
 """Writes the two pages of the reference that are made of the code: ``docs/recipe.md`` of the JSON schema, and
-``docs/families.md`` of the registry.
+``docs/families.md`` of the catalogue.
 
 ``python tools/make_reference.py`` writes both; :func:`pages` gives them, which is how a test sees that those in
 ``docs/`` are what the code says. Takes nothing but the package; what a key means stands in the package's docstrings.
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from automl_phys import registry
-from automl_phys.contracts import Range
+from automl_phys import catalogue, registry
+from automl_phys.catalogue import ListedFamily
 from automl_phys.schema import schema
 from automl_phys.values import Params
 
@@ -268,59 +268,48 @@ def objectives() -> str:
 
 # ---------------------------------------------------------------- families
 
+CHAINED = {"reduce": "`reduce+cluster`, the reducer", "cluster": "`reduce+cluster`, the clusterer"}
+"""What families may solve that is no task."""
+
+
 def solves() -> dict[str, list[str]]:
     """By what is solved, the families that do; tasks, and the two links of a chain."""
-    found: dict[str, list[str]] = {word: [] for word in (*registry.names("tasks"), "reduce", "cluster")}
+    found: dict[str, list[str]] = {word: [] for word in (*registry.names("tasks"), *CHAINED)}
     for word in registry.names("families"):
         for what in registry.load("families", word).SOLVES:
             found[what].append(word)
     return {what: words for what, words in found.items() if words}
 
 
-def example(what: str) -> Any:
-    return registry.load("tasks", "reduce+cluster" if what in {"reduce", "cluster"} else what).EXAMPLE
-
-
-def span(allowed: Range) -> str:
-    """The values of a range, in words."""
-    if allowed.choices:
-        return ", ".join(map(code, allowed.choices))
-    log = ", by the logarithm" if allowed.log else ""
-    return f"{allowed.low:g} to {allowed.high:g}{log}" if allowed.low != allowed.high else f"{allowed.low:g}"
-
-
-def condition(allowed: Range) -> str:
-    return "; ".join(f"`{name}`: {' or '.join(map(code, values))}" for name, values in allowed.when.items())
-
-
-def family_part(word: str) -> str:
+def family_part(family: ListedFamily) -> str:
     """A heading, what the family is, and its space for each task; rows that tasks share stand once."""
-    family = registry.load("families", word)
-    tasks = sorted(family.SOLVES)
     by_row: dict[tuple[str, ...], list[str]] = {}
-    for task in tasks:
-        first: Params = family.defaults(example(task))[0] if family.defaults(example(task)) else {}
-        for name, allowed in family.space(example(task)).items():
-            row = (code(name), span(allowed), code(first[name]) if name in first else "–", condition(allowed),
-                   allowed.text)
-            by_row.setdefault(row, []).append(task)
-    head = [f"## {word}\n", f"{family.TEXT[0].upper()}{family.TEXT[1:]}. For {', '.join(f'`{t}`' for t in tasks)}"
-            + (f"; by {', '.join(family.NEEDS)}" if family.NEEDS else "") + ".\n"]
+    for space in family.spaces:
+        for task in space.tasks:
+            first: Params = next(iter(registry.load("families", family.name).defaults(
+                registry.load("tasks", task).EXAMPLE)), {})
+            for name, allowed in space.parameters.items():
+                _, values, scale, meaning = catalogue.parameter_row(name, allowed)
+                row = (code(name), values, scale, code(first[name]) if name in first else "–", meaning)
+                by_row.setdefault(row, []).append(task)
+    head = [f"## {family.name}\n",
+            f"{family.text[0].upper()}{family.text[1:]}. For {', '.join(map(code, family.tasks))}"
+            + (f"; by {', '.join(family.needs)}" if family.needs else "") + ".\n"]
     if not by_row:
         return "\n".join([*head, "There is nothing to set.\n"])
-    several = len(tasks) > 1
-    rows = [[*row[:2], row[2], *([("all" if len(of) == len(tasks) else ", ".join(of))] if several else []), *row[3:]]
+    several = len(family.tasks) > 1
+    rows = [[*row[:-1], *([("all" if len(of) == len(family.tasks) else ", ".join(of))] if several else []), row[-1]]
             for row, of in by_row.items()]
-    columns = ("parameter", "searched", "first tried", *(("tasks",) if several else ()), "only with", "meaning")
+    parameter, values, scale, meaning = catalogue.PARAMETER_HEAD
+    columns = (parameter, values, scale, "first tried", *(("tasks",) if several else ()), meaning)
     return "\n".join([*head, table(columns, rows)])
 
 
 def families_page() -> str:
     """``docs/families.md``."""
-    chains = {"reduce": "`reduce+cluster`, the reducer", "cluster": "`reduce+cluster`, the clusterer"}
-    rows = [[chains.get(what, code(what)), ", ".join(f"[`{word}`](#{anchor(word)})" for word in words)]
+    rows = [[CHAINED.get(what, code(what)), ", ".join(f"[`{word}`](#{anchor(word)})" for word in words)]
             for what, words in solves().items()]
-    return "\n".join([FAMILIES_HEAD, table(("task", "families"), rows), *map(family_part, registry.names("families"))])
+    return "\n".join([FAMILIES_HEAD, table(("task", "families"), rows), *map(family_part, catalogue.families())])
 
 
 def pages() -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import log
 
-from automl_phys.contracts import Range, Seen
+from automl_phys.contracts import Seen
 from automl_phys.exhibits import Outcome
+from automl_phys.facts import Range
 from automl_phys.values import Value
 
 CODE = "C-EDGE"

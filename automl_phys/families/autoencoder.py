@@ -13,8 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Range, Reduction, only_kind
+from automl_phys import reducer_facts
+from automl_phys.contracts import Reduction
 from automl_phys.exhibits import Axis, Figure, Series
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job
 from automl_phys.values import Params
 
@@ -34,12 +36,7 @@ UPDATES = 4000
 
 
 def skip(facts: Facts) -> str | None:
-    if reason := only_kind(facts, "points"):
-        return reason
-    if facts.sizes["numbers"] < 2:
-        return "needs two columns or more"
-    rows = facts.rows.get("train", 0)
-    return f"needs {FEWEST_ROWS} rows or more, there are {rows}" if rows < FEWEST_ROWS else None
+    return reducer_facts.skip(facts, FEWEST_ROWS)
 
 
 def memory_mb(facts: Facts) -> int:

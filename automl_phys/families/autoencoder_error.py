@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import detector_facts
-from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys import detector_facts, training_length
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -39,7 +40,7 @@ def cost(facts: Facts) -> float:
 
 
 def space(facts: Facts) -> dict[str, Range]:
-    epochs = detector_facts.epochs(facts, UPDATES, BATCH, 150)
+    epochs = training_length.epochs(facts, UPDATES, BATCH, 150)
     return {
         "dimensions": Range(low=1, high=_most(facts), integer=True, log=True, text="units of the bottleneck"),
         "widths": Range(choices=([64], [128], [128, 64], [256, 128], [256, 128, 64]),
@@ -57,7 +58,7 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     first: Params = {"dimensions": min(3, _most(facts)), "widths": [128, 64], "activation": "silu", "noise": 0.1,
                      "weighted": False, "scaling": "normal", "learning_rate": 3e-3, "batch_size": BATCH,
-                     "epochs": detector_facts.epochs(facts, UPDATES, BATCH, 150)}
+                     "epochs": training_length.epochs(facts, UPDATES, BATCH, 150)}
     return first, {**first, "dimensions": min(6, _most(facts)), "weighted": True}
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl_phys import cluster_count
-from automl_phys.contracts import Clustering, Facts, Range, only_kind
+from automl_phys.contracts import Clustering
+from automl_phys.facts import Facts, Range, only_kind
 from automl_phys.trials import Job
 from automl_phys.values import Params
 

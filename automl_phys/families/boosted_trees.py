@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from automl_phys import binned, lagged_space
-from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
+from automl_phys.contracts import Fitted
+from automl_phys.facts import COLUMNS, Facts, Range, only_kind
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params, to_json

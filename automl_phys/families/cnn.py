@@ -9,18 +9,18 @@ fitted on the training rows, and changed at random while training, if that is as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range, only_kind
+from automl_phys.row_networks import RowNetwork
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params
 
 if TYPE_CHECKING:
     from automl_phys.exhibits import Figure
-    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
 
 SOLVES = frozenset({"classify", "regress"})
@@ -148,33 +148,14 @@ def _pace(facts: Facts) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Cnn:
+class Cnn(RowNetwork):
     """A Keras model from raw images (n, h, w, c), and numbers (n, d) where there are any, to class probabilities or
     amounts."""
 
-    model: Any
-    steps: int
-    history: tuple[Mapping[str, float], ...] = ()
-
-    def predict(self, rows: Rows) -> Array:
-        """Class probabilities (n, classes), or value and uncertainty (n, t, 2); float32."""
-        from automl_phys import keras_fit
-
-        return keras_fit.predict(self.model, self.inputs(rows))
+    FILE = "cnn.keras"
 
     def inputs(self, rows: Rows) -> tuple[Array, ...]:
-        """What the network takes of rows."""
         return _inputs(rows)
-
-    def write_onnx(self, rows: OnnxRows) -> str:
-        """The nodes of the network."""
-        from automl_phys import onnx_networks
-
-        return onnx_networks.add(rows.graph, self.model, [getattr(rows, one.name) for one in self.model.inputs])
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / "cnn.keras")
 
     def figures(self) -> tuple[Figure, ...]:
         """The filters of the first convolution, what they do with the image's own channels."""
@@ -188,7 +169,7 @@ def load(folder: Path) -> Fitted:
     """Load a saved network; on any Keras framework, whichever it was trained on."""
     from automl_phys import saved_networks
 
-    return Cnn(saved_networks.load(folder / "cnn.keras"), 0)
+    return Cnn(saved_networks.load(folder / Cnn.FILE), 0)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import detector_facts
-from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys import detector_facts, training_length
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -67,7 +68,7 @@ def cost(facts: Facts) -> float:
 
 
 def space(facts: Facts) -> dict[str, Range]:
-    epochs = detector_facts.epochs(facts, UPDATES, BATCH, 100)
+    epochs = training_length.epochs(facts, UPDATES, BATCH, 100)
     trees, network = {"classifier": ("boosted_trees",)}, {"classifier": ("mlp",)}
     return {
         "classifier": Range(choices=("boosted_trees", "mlp"), text="what tells region and sidebands apart"),
@@ -94,7 +95,7 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
                      "columns": 0.5, "lambda_l2": 10.0, "learning_rate": 0.05}
     network: Params = {"classifier": "mlp", "sideband": 3.0, "members": 4, "units": 32, "layers": 2, "dropout": 0.2,
                        "weight_decay": 0.1, "batch_size": BATCH,
-                       "epochs": detector_facts.epochs(facts, UPDATES, BATCH, 100), "learning_rate": 2e-3}
+                       "epochs": training_length.epochs(facts, UPDATES, BATCH, 100), "learning_rate": 2e-3}
     return trees, network
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import detector_facts
-from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys import detector_facts, training_length
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -44,7 +45,7 @@ def cost(facts: Facts) -> float:
 
 
 def space(facts: Facts) -> dict[str, Range]:
-    epochs = detector_facts.epochs(facts, UPDATES, BATCH, 150)
+    epochs = training_length.epochs(facts, UPDATES, BATCH, 150)
     return {
         "outputs": Range(choices=(4, 8, 16, 32, 64), text="columns that events are taken to"),
         "widths": Range(choices=([64], [128], [128, 64], [256, 128]), text="units of the layers before these"),
@@ -59,7 +60,7 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     first: Params = {"outputs": 16, "widths": [128, 64], "weight_decay": 1e-3, "scaling": "normal",
                      "learning_rate": 1e-3, "batch_size": BATCH,
-                     "epochs": detector_facts.epochs(facts, UPDATES, BATCH, 150)}
+                     "epochs": training_length.epochs(facts, UPDATES, BATCH, 150)}
     return first, {**first, "outputs": 32, "widths": [128]}
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import detector_facts
-from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys import detector_facts, training_length
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -38,7 +39,7 @@ def cost(facts: Facts) -> float:
 
 
 def space(facts: Facts) -> dict[str, Range]:
-    epochs = detector_facts.epochs(facts, UPDATES, BATCH, 100)
+    epochs = training_length.epochs(facts, UPDATES, BATCH, 100)
     return {
         "coupling": Range(choices=("affine", "spline"), text="how a column is changed by the others"),
         "steps": Range(low=4, high=10, integer=True, text="couplings, one after the other"),
@@ -55,7 +56,7 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     first: Params = {"coupling": "affine", "steps": 8, "units": 96, "dropout": 0.1, "scaling": "normal",
                      "learning_rate": 2e-3, "batch_size": BATCH,
-                     "epochs": detector_facts.epochs(facts, UPDATES, BATCH, 100)}
+                     "epochs": training_length.epochs(facts, UPDATES, BATCH, 100)}
     return first, {**first, "coupling": "spline", "bins": 6, "steps": 4, "units": 48}
 
 

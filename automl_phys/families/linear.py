@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import COLUMNS, Facts, Fitted, Range, only_kind
+from automl_phys.contracts import Fitted
+from automl_phys.facts import COLUMNS, Facts, Range, only_kind
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Clustering, Facts, Range, only_kind
+from automl_phys.contracts import Clustering
+from automl_phys.facts import Facts, Range, only_kind
 from automl_phys.trials import Job
 from automl_phys.values import Params
 

@@ -7,17 +7,17 @@ residual, and one network may hold several members that share most weights (TabM
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range, only_kind
+from automl_phys.row_networks import RowNetwork
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Array, Params
 
 if TYPE_CHECKING:
-    from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import Rows, TableProblem
 
 SOLVES = frozenset({"classify", "regress"})
@@ -95,39 +95,20 @@ def _pace(facts: Facts) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Mlp:
+class Mlp(RowNetwork):
     """A Keras model from raw numbers (n, d) and category codes (n, c) to class probabilities, or amounts."""
 
-    model: Any
-    steps: int
-    history: tuple[Mapping[str, float], ...] = ()
-
-    def predict(self, rows: Rows) -> Array:
-        """Class probabilities (n, classes), or value and uncertainty (n, t, 2); float32."""
-        from automl_phys import keras_fit
-
-        return keras_fit.predict(self.model, self.inputs(rows))
+    FILE = "mlp.keras"
 
     def inputs(self, rows: Rows) -> tuple[Array, ...]:
-        """What the network takes of rows."""
         return _inputs(rows)
-
-    def write_onnx(self, rows: OnnxRows) -> str:
-        """The nodes of the network."""
-        from automl_phys import onnx_networks
-
-        return onnx_networks.add(rows.graph, self.model, [getattr(rows, one.name) for one in self.model.inputs])
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / "mlp.keras")
 
 
 def load(folder: Path) -> Fitted:
     """Load a saved network; on any Keras framework, whichever it was trained on."""
     from automl_phys import saved_networks
 
-    return Mlp(saved_networks.load(folder / "mlp.keras"), 0)
+    return Mlp(saved_networks.load(folder / Mlp.FILE), 0)
 
 
 def fit(problem: TableProblem, params: Params, job: Job, watch: Watch) -> Fitted:

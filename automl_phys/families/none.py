@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Facts, Range
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job
 from automl_phys.values import Array, Params
 

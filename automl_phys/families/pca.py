@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from automl_phys.contracts import Facts, Range, Reduction, only_kind
+from automl_phys.contracts import Reduction
+from automl_phys.facts import Facts, Range, only_kind
 from automl_phys.trials import Job
 from automl_phys.values import Params
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from automl_phys import agent_facts
 from automl_phys.agent_facts import Algorithm, Family, Parameter
-from automl_phys.contracts import Range
+from automl_phys.facts import Range
 
 SOLVES = frozenset({"reinforce"})
 NEEDS = ("gymnasium", "stable_baselines3", "sb3_contrib")

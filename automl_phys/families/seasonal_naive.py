@@ -6,7 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl_phys.contracts import Facts, Fitted, Range, only_kind
+from automl_phys import local_space
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range, only_kind
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -25,14 +27,8 @@ def skip(facts: Facts) -> str | None:
     return only_kind(facts, "series")
 
 
-def memory_mb(facts: Facts) -> int:
-    """The interpreter, and the errors of one series at a time."""
-    return 300 + round(8 * 2 * facts.sizes.get("steps", 0) * facts.sizes.get("targets", 1) / 1e6)
-
-
-def cost(facts: Facts) -> float:
-    """Seconds that one trial takes, roughly."""
-    return 0.1 + 4e-3 * facts.sizes.get("series", 1) * facts.sizes.get("targets", 1)
+memory_mb = local_space.memory_of_repeating
+cost = local_space.cost_of_repeating
 
 
 def space(facts: Facts) -> dict[str, Range]:

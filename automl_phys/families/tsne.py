@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from automl_phys.contracts import Facts, Range, Reduction, only_kind
+from automl_phys import reducer_facts
+from automl_phys.contracts import Reduction
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job
 from automl_phys.values import Params
 
@@ -32,12 +34,7 @@ PLACED_BY = 15
 
 
 def skip(facts: Facts) -> str | None:
-    if reason := only_kind(facts, "points"):
-        return reason
-    if facts.sizes["numbers"] < 2:
-        return "needs two columns or more"
-    rows = facts.rows.get("train", 0)
-    return f"needs {FEWEST_ROWS} rows or more, there are {rows}" if rows < FEWEST_ROWS else None
+    return reducer_facts.skip(facts, FEWEST_ROWS)
 
 
 def memory_mb(facts: Facts) -> int:

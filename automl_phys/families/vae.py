@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import generator_networks
-from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys import generator_networks, training_length
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range
 from automl_phys.generator_networks import Networked
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
@@ -66,7 +67,7 @@ def defaults(facts: Facts) -> tuple[Params, ...]:
 
 def _epochs(facts: Facts) -> int:
     kind = generator_networks.kind(facts)
-    return generator_networks.epochs(facts, UPDATES[kind], BATCH[kind], 250)
+    return training_length.epochs(facts, UPDATES[kind], BATCH[kind], 250)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl_phys import detector_facts
-from automl_phys.contracts import Facts, Fitted, Range
+from automl_phys import detector_facts, training_length
+from automl_phys.contracts import Fitted
+from automl_phys.facts import Facts, Range
 from automl_phys.trials import Job, Watch
 from automl_phys.values import Params
 
@@ -40,7 +41,7 @@ def cost(facts: Facts) -> float:
 
 
 def space(facts: Facts) -> dict[str, Range]:
-    epochs = detector_facts.epochs(facts, UPDATES, BATCH, 150)
+    epochs = training_length.epochs(facts, UPDATES, BATCH, 150)
     return {
         "dimensions": Range(low=1, high=_most(facts), integer=True, log=True, text="numbers of a code"),
         "units": Range(choices=(64, 96, 128, 192), text="units of each layer"),
@@ -56,7 +57,7 @@ def space(facts: Facts) -> dict[str, Range]:
 def defaults(facts: Facts) -> tuple[Params, ...]:
     first: Params = {"dimensions": min(12, _most(facts)), "units": 128, "layers": 1, "beta": 1.0, "scaling": "normal",
                      "learning_rate": 2e-3, "batch_size": BATCH,
-                     "epochs": detector_facts.epochs(facts, UPDATES, BATCH, 150)}
+                     "epochs": training_length.epochs(facts, UPDATES, BATCH, 150)}
     return first, {**first, "dimensions": min(6, _most(facts)), "beta": 0.5}
 
 

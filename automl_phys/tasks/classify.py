@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts, Finished
+from automl_phys.contracts import Candidate, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation
+from automl_phys.facts import Facts
 from automl_phys.section import Section
 from automl_phys.sections import LabelledTable
 from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.onnx_outputs import Output
     from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import NewRows, Rows, TableProblem
@@ -58,6 +61,18 @@ def refuse(objective: str, facts: Facts) -> Mistake | None:
 
 def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
     """Nothing: this task's own sections say nothing of families."""
+    return {}
+
+
+def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+    """Which column tells the classes, and what is learned from. Raises CallError for what cannot be guessed."""
+    from automl_phys import drafting
+
+    found = drafting.put_labels(data, looked, target)
+    taken = [found.name, *drafting.put_weight(data, looked, [found.name], found)]
+    features = drafting.put_inputs(data, looked, taken, found)
+    drafting.put_cut(data, looked, found, features)
+    drafting.put_split(data)
     return {}
 
 

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
 from automl_phys.anomaly_sections import Options
-from automl_phys.contracts import Candidate, Facts, Finished
+from automl_phys.contracts import Candidate, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation
+from automl_phys.facts import Facts
 from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
     from automl_phys.anomaly_problem import AnomalyProblem, AnomalyRows, NewAnomalyRows
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.table import Rows
     from automl_phys.values import Array
 
@@ -74,6 +77,13 @@ def refuse(objective: str, facts: Facts) -> Mistake | None:
 def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
     """Nothing: the families have their own words."""
     return {}
+
+
+def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+    """Which events are normal, and how many of these may be flagged. Raises CallError for what cannot be guessed."""
+    from automl_phys import anomaly_draft
+
+    return anomaly_draft.draft(data, looked, target)
 
 
 def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Evaluation, Score
+from automl_phys.facts import Facts
 from automl_phys.section import Section
 from automl_phys.series_sections import Forecast, SeriesData
 from automl_phys.telling import Tell, counted, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.series import NewWindows
     from automl_phys.series_problem import SeriesProblem, Windows
     from automl_phys.series_scores import Judged
@@ -66,6 +69,13 @@ def refuse(objective: str, facts: Facts) -> Mistake | None:
 def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
     """Nothing: the sections say nothing of the families' parameters."""
     return {}
+
+
+def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+    """The times, what tells series apart, how far ahead to look. Raises CallError for what cannot be guessed."""
+    from automl_phys import series_draft
+
+    return series_draft.draft(data, looked, target)
 
 
 def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate
 from automl_phys.errors import DataError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Score
+from automl_phys.facts import Facts
 from automl_phys.generate_sections import Options
 from automl_phys.registry import did_you_mean
 from automl_phys.telling import Tell, counted, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.events import EventRows, EventsProblem
     from automl_phys.generating import Layout
     from automl_phys.table import NewRows, Rows, Schema
@@ -66,6 +69,29 @@ def refuse(objective: str, facts: Facts) -> Mistake | None:
 def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
     """Nothing: the families have their own words."""
     return {}
+
+
+def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+    """Which columns are made, and which is given. Raises CallError for what cannot be guessed."""
+    from automl_phys import drafting, role_guesses
+
+    given = role_guesses.known(looked, target) if target else role_guesses.class_like(looked)
+    taken = [given.name] if given else []
+    taken += drafting.put_weight(data, looked, taken, given)
+    features = drafting.put_inputs(data, looked, taken, None, spectators=False, categories=False, remedy="drop")
+    if given and role_guesses.may_be_classes(given):
+        data.put("categorical", f"[{drafting.word(given.name)}]",
+                 f"values are names: {role_guesses.shares(given.counts)}")
+    drafting.put_cut(data, looked, given, features)
+    drafting.put_split(data)
+    made = drafting.Drafted("generate")
+    if given:
+        made.put("condition", drafting.word(given.name), "given, not generated; leave it out to generate all alike")
+    else:
+        made.put("condition", "COLUMN", "to be given; no column looks like a class", off=True)
+    made.put("bounds", f"{{{drafting.word(features[0]) if features else 'COLUMN'}: [0, 1]}}",
+             "hard limits; default: what the training events reach to", off=True)
+    return {"generate": made}
 
 
 def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:

@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from automl_phys import measures, registry
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate
 from automl_phys.errors import DataError, Mistake, RecipeError
 from automl_phys.exhibits import Evaluation
+from automl_phys.facts import Facts
 from automl_phys.section import Broken, Columns, Missing, Section
 from automl_phys.sections import PointsData
 from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.points import NewPoints, Points, PointsProblem
     from automl_phys.values import Array
 
@@ -169,6 +172,21 @@ def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
 
 
 # ---------------------------------------------------------------- points
+
+def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+    """Which columns points are made of, and which may tell the truth. Raises CallError for what cannot be guessed."""
+    from automl_phys import drafting, role_guesses
+
+    truth = role_guesses.known(looked, target) if target else role_guesses.class_like(looked)
+    taken = [truth.name] if truth else []
+    features = drafting.put_features(data, looked, taken, None, categories=False)
+    if truth:
+        data.put("truth", drafting.word(truth.name),
+                 f"{'as asked for' if target else 'by its name'}; for scoring only, never for fitting")
+    drafting.put_gaps(data, looked, features, "median")
+    drafting.put_cut(data, looked, None, features)
+    return {}
+
 
 def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:
     """Facts from reading every column once. Raises DataError with all mistakes."""

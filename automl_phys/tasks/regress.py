@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts, Finished
+from automl_phys.contracts import Candidate, Finished
 from automl_phys.errors import Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
+from automl_phys.facts import Facts
 from automl_phys.section import Missing, Percent, Section
 from automl_phys.sections import AmountsTable
 from automl_phys.telling import Tell, counted, nobody
@@ -26,6 +27,8 @@ from automl_phys.values import Direction
 
 if TYPE_CHECKING:
     from automl_phys.amount_scores import Judged
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.onnx_outputs import Output
     from automl_phys.onnx_rows import OnnxRows
     from automl_phys.table import NewRows, Rows, TableProblem
@@ -89,6 +92,20 @@ def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
     if loss is None:
         return {}
     return {family: {"loss": loss} for family in WITH_LOSS if loss != "gaussian" or family != "boosted_trees"}
+
+
+def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+    """Which amount is predicted, and from what. Raises CallError for what cannot be guessed."""
+    from automl_phys import drafting, role_guesses
+
+    guess = role_guesses.amount(looked, target)
+    found = looked.columns[guess.name]
+    drafting.put_guess(data, "target", guess)
+    taken = [found.name, *drafting.put_weight(data, looked, [found.name], None)]
+    features = drafting.put_inputs(data, looked, taken, found, amounts=True, spectators=False)
+    drafting.put_cut(data, looked, found, features, all_classes=False)
+    drafting.put_split(data)
+    return {}
 
 
 def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts
+from automl_phys.contracts import Candidate
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exhibits import Evaluation
+from automl_phys.facts import Facts
 from automl_phys.reinforce_sections import Options
 from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from automl_phys import measures
-from automl_phys.contracts import Candidate, Facts, Finished
-from automl_phys.errors import DataError, Mistake
+from automl_phys.contracts import Candidate, Finished
+from automl_phys.errors import CallError, DataError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Table
+from automl_phys.facts import Facts
 from automl_phys.registry import did_you_mean
 from automl_phys.section import Broken, Missing, Section
 from automl_phys.sections import Augment, Base, TextTable, Until
@@ -26,6 +27,8 @@ from automl_phys.telling import Tell, nobody
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
+    from automl_phys.column_profiles import Looked
+    from automl_phys.drafting import Drafted
     from automl_phys.onnx_outputs import Output
     from automl_phys.onnx_rows import OnnxRows
     from automl_phys.pretrained import Found
@@ -139,6 +142,26 @@ def overrides(options: Options) -> Mapping[str, Mapping[str, Any]]:
         for family in pinned:
             pinned[family] |= how
     return {family: block for family, block in pinned.items() if block}
+
+
+def draft(data: Drafted, looked: Looked, target: str | None) -> Mapping[str, Drafted]:
+    """Which images and classes there are. Raises CallError for what cannot be guessed, and without images."""
+    from automl_phys import drafting
+
+    image = drafting.put_image(data, looked, always=True)
+    if not image:
+        raise CallError(Mistake(
+            "no-base", "These data have no images, and what is transferred to other columns only you know.",
+            "Begin with 'automl-phys init transfer', and name a run, a network or word vectors under 'base'."))
+    found = drafting.put_labels(data, looked, target)
+    drafting.put_weight(data, looked, [found.name], found)
+    drafting.put_cut(data, looked, found, [])
+    least = 20 * len(found.counts)
+    train, valid = next(((t, v) for t, v in ((0.06, 0.02), (0.2, 0.1), (0.4, 0.2))
+                         if v * looked.rows >= least), (0.6, 0.2))
+    data.put("split", f"{{train: {train}, valid: {valid}, test: {round(1 - train - valid, 2)}}}",
+             "few labels, many to judge by; as few as there may be")
+    return {}
 
 
 def look(options: Options, folder: Path, seed: int, tell: Tell = nobody) -> Facts:

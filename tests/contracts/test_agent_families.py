@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from automl_phys import agent_checkpoints, registry, space
-from automl_phys.contracts import Facts
 from automl_phys.environment_problem import EnvironmentProblem
+from automl_phys.facts import Facts
 from tests.fixtures import made_environment
 
 FAMILIES = [name for name in registry.names("families") if "reinforce" in registry.load("families", name).SOLVES]

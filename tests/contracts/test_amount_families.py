@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from automl_phys import binned, keras_fit, registry, space
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.table import Rows
 from automl_phys.trials import Job
 from automl_phys.values import Params

@@ -16,8 +16,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from automl_phys import registry, space
 from automl_phys.assignment import NOISE, by_size
-from automl_phys.contracts import Facts, Portrayed
+from automl_phys.contracts import Portrayed
 from automl_phys.errors import DataError
+from automl_phys.facts import Facts
 from automl_phys.tasks.reduce_cluster import EXAMPLE
 from automl_phys.trials import Job
 from automl_phys.values import Params

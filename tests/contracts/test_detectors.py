@@ -13,7 +13,8 @@ import pytest
 
 from automl_phys import registry, space
 from automl_phys.anomaly_problem import AnomalyRows
-from automl_phys.contracts import Costed, Facts
+from automl_phys.contracts import Costed
+from automl_phys.facts import Facts
 from automl_phys.trials import Job, Pruned
 
 FAMILIES = tuple(name for name in registry.names("families")

@@ -12,7 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from automl_phys import registry
-from automl_phys.contracts import Costed, Drawn, Facts
+from automl_phys.contracts import Costed, Drawn
+from automl_phys.facts import Facts
 from automl_phys.tasks import generate
 from automl_phys.trials import Job, Pruned
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from automl_phys import keras_fit, registry, space
-from automl_phys.contracts import Facts
+from automl_phys.facts import Facts
 from automl_phys.table import Rows
 from automl_phys.table_problem import Image
 from automl_phys.trials import Job, Pruned

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from automl_phys import placing, registry, space
-from automl_phys.contracts import Facts, Portrayed, Reducer, Reduction
+from automl_phys.contracts import Portrayed, Reducer, Reduction
 from automl_phys.errors import DataError
+from automl_phys.facts import Facts
 from automl_phys.tasks.classify import EXAMPLE as MADE_UP
 from automl_phys.trials import Job
 

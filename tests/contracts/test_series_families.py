@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from automl_phys import registry, series, space
-from automl_phys.contracts import Costed, Facts
+from automl_phys.contracts import Costed
+from automl_phys.facts import Facts
 from automl_phys.series_problem import LEVELS, SeriesProblem, Windows
 from automl_phys.series_sections import Forecast, SeriesData
 from automl_phys.tasks import forecast

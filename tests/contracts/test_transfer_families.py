@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from automl_phys import keras_fit, registry, space
-from automl_phys.contracts import Facts
 from automl_phys.errors import Mistake
+from automl_phys.facts import Facts
 from automl_phys.tasks import transfer
 from automl_phys.trials import Job, Pruned
 from automl_phys.values import Params

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from automl_phys import registry
-from automl_phys.contracts import Chosen, Facts, Plan, Range
+from automl_phys.decisions import Chosen, Plan
+from automl_phys.facts import Facts, Range
 from automl_phys.rundir import RunDir
 from automl_phys.trials import Job, Slot
 from automl_phys.values import Params
