@@ -66,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with completions.answering(os.environ):
             code = app(given, prog_name="automl-phys", standalone_mode=False)
     except SystemExit as end:
+        if "--install-completion" in given:
+            completions.answer_first_press()
         return end.code if isinstance(end.code, int) else EXIT_DONE
     except typer.TyperException as error:
         return _tell(wrong_calls.told(error), "--json" in given)

@@ -211,6 +211,23 @@ def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappin
     return node
 
 
+# ---------------------------------------------------------------- zsh
+
+ZSH_FIRST_PRESS = """
+# At the first press of TAB zsh does no more than read this file: it is answered here.
+if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
+  _automl_phys_completion "$@"
+fi
+"""
+
+
+def answer_first_press() -> None:
+    """Add to the script that typer has installed for zsh what it lacks; without one nothing is done."""
+    script = Path.home() / ".zfunc" / "_automl-phys"
+    if script.is_file() and (text := script.read_text(encoding="utf-8")) and ZSH_FIRST_PRESS not in text:
+        script.write_text(f"{text.rstrip()}\n{ZSH_FIRST_PRESS}", encoding="utf-8")
+
+
 # ---------------------------------------------------------------- bash
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.text import Text
 from automl_phys.doctor import Diagnosis, Section
 from automl_phys.readable import count, printable
 
-MARKS = {"ok": ("green", "✓"), "absent": ("dim", "–"), "note": ("yellow", "!"), "missing": ("bold red", "✗")}
+MARKS = {"ok": ("green", "✓"), "absent": ("dim", "–"), "note": ("magenta", "!"), "missing": ("bold red", "✗")}
 WIDEST = 44
 """Columns for the name of a thing: the UUID of a slice fits in."""
 

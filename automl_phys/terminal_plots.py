@@ -18,7 +18,8 @@ from rich.text import Text
 from automl_phys.exhibits import Axis, Figure, Series
 from automl_phys.readable import printable, rounded
 
-COLORS = ("cyan", "green", "red", "yellow", "magenta", "blue")
+COLORS = ("cyan", "green", "red", "magenta")
+"""Yellow cannot be read on white, nor blue on black; what has the same colour has another letter."""
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a braille character (U+2800) by row and column of its eight dots."""
 

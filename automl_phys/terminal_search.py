@@ -19,7 +19,7 @@ from automl_phys.readable import duration, metric, printable
 from automl_phys.trials import Job, Progress, Result
 from automl_phys.values import Direction
 
-STATUS_STYLES = {"done": "green", "pruned": "dim", "failed": "red", "timed_out": "yellow"}
+STATUS_STYLES = {"done": "green", "pruned": "dim", "failed": "red", "timed_out": "magenta"}
 BAR_WIDTH = 30
 MAX_ROWS = 12
 """Running trials shown; on a cluster there are more."""

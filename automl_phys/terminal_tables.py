@@ -33,7 +33,7 @@ from automl_phys.readable import (
     values_of,
 )
 
-OUTCOMES = {"issue": ("bold red", "✗ issue"), "tip": ("yellow", "! tip")}
+OUTCOMES = {"issue": ("bold red", "✗ issue"), "tip": ("magenta", "! tip")}
 TABLES = ("The data and null data", "Clusters")
 """Tables of an evaluation, by title, that stand in the terminal too."""
 MOST_OF_CHOICES = 300
@@ -129,7 +129,7 @@ def leaderboard(scores: Sequence[Score], objective: str) -> Table:
 
 def _gain_style(gain: exhibits.Estimate) -> str:
     """Green or red only where the interval leaves zero out."""
-    return "green" if gain.low > 0 else "red" if gain.high < 0 else "yellow"
+    return "green" if gain.low > 0 else "red" if gain.high < 0 else "magenta"
 
 
 def checks(findings: Sequence[Finding]) -> RenderableType:

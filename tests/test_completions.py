@@ -5,8 +5,13 @@ After a change of the recipe language: ``python tests/test_completions.py`` writ
 
 import json
 import os
+import pty
+import re
+import select
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +114,69 @@ def test_scripts_are_shown(shell, folder):
     done = subprocess.run([sys.executable, "-m", "automl_phys.cli", "--show-completion", shell], env=environment, text=True,
                           capture_output=True, check=True)
     assert completions.VARIABLE in done.stdout
+
+
+@pytest.fixture
+def home(folder):
+    """A home in which ``automl-phys`` is a program; its folder of recipes is the home itself."""
+    program = folder / "bin" / "automl-phys"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nimport sys\nfrom automl_phys.cli import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    return folder
+
+
+def surroundings(home):
+    package = Path(completions.__file__).parents[1]
+    return {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "XDG_DATA_HOME": str(home / ".local"),
+            "PATH": f"{home / 'bin'}:/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": str(package), "TERM": "xterm",
+            "LANG": "C.UTF-8"}
+
+
+def installed(shell, home):
+    """Have a shell install its completion, as a user does."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell}")
+    subprocess.run([program, "-c", "automl-phys --install-completion; true"], env=surroundings(home), cwd=home, check=True,
+                   capture_output=True)
+    return program
+
+
+def test_fish_completes_the_keys_of_a_recipe(home):
+    fish = installed("fish", home)
+    done = subprocess.run([fish, "-c", "complete -C 'automl-phys run my.yaml --set search.samp'"], env=surroundings(home),
+                          cwd=home, check=True, capture_output=True, text=True)
+    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [
+        f"search.sampler={one}" for one in ("cmaes", "grid", "random", "tpe")]
+
+
+def test_zsh_completes_the_keys_of_a_recipe_at_the_first_press(home):
+    zsh = installed("zsh", home)
+    assert completions.ZSH_FIRST_PRESS in (home / ".zfunc" / "_automl-phys").read_text()
+    with (home / ".zshrc").open("a") as settings:
+        settings.write("PS1='ready> '\n")
+    terminal, end = pty.openpty()
+    shell = subprocess.Popen([zsh, "-i"], stdin=end, stdout=end, stderr=end, env=surroundings(home), cwd=home,
+                             start_new_session=True)
+    os.close(end)
+    try:
+        assert "ready> " in said_until(terminal, "ready> ")
+        os.write(terminal, b"automl-phys run my.yaml --set search.samp\t")
+        assert "search.sampler=" in said_until(terminal, "search.sampler=")
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(terminal)
+
+
+def said_until(terminal, wanted, seconds=30):
+    """What a shell has written, with what is cut by the moves of its cursor put together."""
+    text, end = "", time.monotonic() + seconds
+    while wanted not in text and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text + os.read(terminal, 1 << 16).decode(errors="replace"))
+    return text
 
 
 if __name__ == "__main__":

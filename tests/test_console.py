@@ -315,7 +315,9 @@ def test_no_style_assumes_a_dark_or_a_light_background():
     shown(outcome, stream)
     codes = {code for group in re.findall(r"\x1b\[([0-9;]*)m", stream.getvalue()) for code in group.split(";")}
     assert "32" in codes  # green: there is colour at all
+    assert "35" in codes  # that of a tip
     assert not codes & {"30", "37", "90", "97", "40", "47", "100", "107", "38", "48"}
+    assert not codes & {"33", "34", "93", "94"}  # yellow is not seen on white, blue not on black
 
 
 def test_names_from_files_are_neither_markup_nor_escape_codes():
@@ -359,4 +361,4 @@ def test_a_plot_leaves_out_what_no_axis_holds():
 
 def test_gains_are_green_or_red_only_beyond_their_interval():
     from automl_phys.terminal_tables import _gain_style
-    assert [_gain_style(Estimate(v, v - 1, v + 1)) for v in (2, 0.5, -2)] == ["green", "yellow", "red"]
+    assert [_gain_style(Estimate(v, v - 1, v + 1)) for v in (2, 0.5, -2)] == ["green", "magenta", "red"]
