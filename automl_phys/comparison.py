@@ -24,6 +24,7 @@ from automl_phys.decisions import Plan
 from automl_phys.errors import AutomlPhysError, CallError, Mistake
 from automl_phys.exhibits import Estimate, Evaluation, Figure
 from automl_phys.rundir import RunDir
+from automl_phys.telling import Tell, counted, nobody
 from automl_phys.trials import Ensemble
 
 MOST_RUNS = 10
@@ -114,13 +115,16 @@ class _Run:
     calibration: Mapping[str, Any]
 
 
-def make(folders: Sequence[RunDir]) -> Comparison:
-    """Compare runs with the first of them. Raises CallError for fewer than two, for what is no finished run, for one
-    that is given twice, and for damaged files."""
+def make(folders: Sequence[RunDir], tell: Tell = nobody) -> Comparison:
+    """Compare runs with the first of them; ``tell`` hears how many are.
+
+    Raises CallError for fewer than two, for what is no finished run, for one that is given twice, and for damaged
+    files.
+    """
     _check(folders)
     runs = dict(zip(ascii_uppercase, map(_read, folders), strict=False))
     first, *others = runs
-    pairs = {letter: _Pair(runs[first], runs[letter]) for letter in others}
+    pairs = {letter: _Pair(runs[first], runs[letter]) for letter in counted(others, "runs compared", tell)}
     compared = tuple(_compared(letter, run) for letter, run in runs.items())
     drawn = {one.label: run.evaluation for one, run in zip(compared, runs.values(), strict=True)}
     metrics = tuple(_metrics(runs, pairs))

@@ -11,6 +11,7 @@ from automl_phys.decisions import Plan
 from automl_phys.errors import AutomlPhysError
 from automl_phys.exhibits import Evaluation, Finding
 from automl_phys.rundir import RunDir
+from automl_phys.telling import counted
 from automl_phys.trials import Ensemble
 
 
@@ -20,7 +21,8 @@ def run(plan: Plan, run_dir: RunDir, show: Show) -> tuple[Finding, ...]:
     seen = Seen(plan, search_figures.read_trials(run_dir), rundir.read_json(run_dir.ensemble, Ensemble),
                 rundir.read_json(run_dir.evaluation, Evaluation),
                 registry.load("tasks", plan.task).load(run_dir.problem))
-    found = [finding(registry.load("checks", name), seen) for name in registry.names("checks")]
+    found = [finding(registry.load("checks", name), seen)
+             for name in counted(registry.names("checks"), "checks", show.advance)]
     order = ("issue", "tip", "passed", "not applicable")
     found.sort(key=lambda f: order.index(f.outcome))
     rundir.write_json(run_dir.findings, found)

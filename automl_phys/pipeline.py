@@ -185,7 +185,7 @@ def compare(folders: Sequence[Path], page: Path | None, show: Show) -> Compariso
     if page is not None:
         pages.check(page)
     show.stage("Comparison")
-    found = comparison.make([RunDir(folder) for folder in folders])
+    found = comparison.make([RunDir(folder) for folder in folders], show.advance)
     if page is not None:
         comparison_page.write(found, page)
     return found
