@@ -12,8 +12,8 @@ from rich.console import Console
 
 from automl_phys import terminal_plots
 from automl_phys.console import Terminal
-from automl_phys.contracts import Range
 from automl_phys.exhibits import Axis, Estimate, Figure, Series, Table
+from automl_phys.facts import Range
 from automl_phys.terminal_search import Board
 from automl_phys.trials import Progress
 
