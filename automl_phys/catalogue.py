@@ -133,7 +133,7 @@ def families() -> tuple[ListedFamily, ...]:
 
 def _family(name: str) -> ListedFamily:
     family = registry.load("families", name)
-    solved = tuple(task for task in registry.names("tasks") if family.SOLVES & {task, *task.split("+")})
+    solved = registry.solved_by(family)
     spaces: list[Space] = []
     for task in solved:
         parameters = family.space(registry.load("tasks", task).EXAMPLE)

@@ -195,7 +195,7 @@ def _recipe(written: Written, path: Path, mistakes: list[Mistake]) -> Recipe | N
     _check_averaging(_at(data, "model"), data["task"], task, mistakes)
     _check_expected(_at(data, "expect"), data["task"], task, mistakes)
     for family in registry.names("families"):
-        _check_overrides(family, _at(data, "model", family), task.EXAMPLE, mistakes)
+        _check_overrides(family, _at(data, "model", family), data["task"], mistakes)
     if options is not None:
         _check_task_overrides(task, options, mistakes)
     if mistakes or common is None or options is None:
@@ -298,7 +298,7 @@ def _check_expected(expected: Any, name: str, task: Task, mistakes: list[Mistake
 
 def _check_families(families: Any, task: str, mistakes: list[Mistake]) -> None:
     known = [name for name in registry.names("families")
-             if registry.load("families", name).SOLVES & {task, *task.split("+")}]
+             if task in registry.solved_by(registry.load("families", name))]
     for i, word in enumerate(families if isinstance(families, list) else ()):
         key = ("model", "families", i)
         if not isinstance(word, str):
@@ -332,8 +332,9 @@ def _check_task_overrides(task: Task, options: BaseModel, mistakes: list[Mistake
             mistakes.append(replace(mistake, key=home.get(parameter, ())))
 
 
-def _check_overrides(family: str, block: Any, example: Facts, mistakes: list[Mistake]) -> None:
-    """What a recipe says of a family's hyperparameters, held against the family's space."""
+def _check_overrides(family: str, block: Any, task: str, mistakes: list[Mistake]) -> None:
+    """What a recipe says of a family's hyperparameters, held against the family's space: in the recipe's task or, where
+    the family has no part in it (recipes of several tasks may extend the same one), in one of its own."""
     sound: dict[str, Any] = {}
     for name, value in block.items() if isinstance(block, dict) else ():
         before = len(mistakes)
@@ -342,4 +343,7 @@ def _check_overrides(family: str, block: Any, example: Facts, mistakes: list[Mis
         if len(mistakes) == before and value is not None:
             sound[name] = {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
     if sound:
-        mistakes.extend(space.mistakes(family, registry.load("families", family).space(example), sound))
+        module = registry.load("families", family)
+        own = registry.solved_by(module)
+        example: Facts = registry.load("tasks", task if task in own else own[0]).EXAMPLE
+        mistakes.extend(space.mistakes(family, module.space(example), sound))

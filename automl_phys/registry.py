@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast, overload
 from automl_phys.errors import CallError, Key, Mistake
 
 if TYPE_CHECKING:
-    from automl_phys.contracts import Check, ExecutorModule, Family, Format, Source, Task
+    from automl_phys.contracts import Check, ExecutorModule, Family, Format, Searched, Source, Task
 
 Kind = Literal["sources", "tasks", "families", "executors", "checks", "formats"]
 
@@ -77,6 +77,11 @@ def unknown_word(word: str, known: Iterable[str], what: str, key: Key = ()) -> M
     known = list(known)
     text = f"'{word}' is {what}.{did_you_mean(word, known)}"
     return Mistake("unknown-word", text, f"Known: {', '.join(known)}.", key)
+
+
+def solved_by(family: Searched) -> tuple[str, ...]:
+    """The tasks that a family has a part in: alone, or as a link of a chain."""
+    return tuple(task for task in names("tasks") if family.SOLVES & {task, *task.split("+")})
 
 
 def unknown_task(word: str, key: Key = ()) -> Mistake | None:

@@ -280,11 +280,20 @@ def read_json(path: Path, kind: type[T]) -> T:
         reader: TypeAdapter[T] = _reader(kind)  # type: ignore[arg-type]  # a type can be hashed
         return reader.validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise CallError(Mistake("not-a-run", f"{path} is not there.",
-                                "Give the folder of a finished run, e.g. runs/NAME/latest.")) from error
+        raise CallError(not_there(path)) from error
     except ValueError as error:
-        raise CallError(Mistake("damaged-run", f"{path} cannot be read: {error}",
-                                "It was changed by hand or by another version; run the recipe again.")) from error
+        raise CallError(damaged(path, error)) from error
+
+
+def not_there(path: Path) -> Mistake:
+    """A file of a run that is missing."""
+    return Mistake("not-a-run", f"{path} is not there.", "Give the folder of a finished run, e.g. runs/NAME/latest.")
+
+
+def damaged(path: Path, error: Exception) -> Mistake:
+    """A file of a run that is not as it was written."""
+    return Mistake("damaged-run", f"{path} cannot be read: {error}",
+                   "It was changed by hand or by another version; run the recipe again.")
 
 
 def sha256(path: Path) -> str:

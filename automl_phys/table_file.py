@@ -45,11 +45,9 @@ def numbers(path: Path, names: Sequence[str]) -> list[Array]:
     try:
         return [column.to_numpy() for column in parquet.read_table(path, columns=list(names)).select(names).columns]
     except FileNotFoundError as error:
-        raise CallError(Mistake("not-a-run", f"{path} is not there.",
-                                "Give the folder of a finished run, e.g. runs/NAME/latest.")) from error
+        raise CallError(rundir.not_there(path)) from error
     except (OSError, KeyError, pa.ArrowInvalid) as error:
-        raise CallError(Mistake("damaged-run", f"{path} cannot be read: {error}",
-                                "It was changed by hand or by another version; run the recipe again.")) from error
+        raise CallError(rundir.damaged(path, error)) from error
 
 
 def check(target: Path) -> None:

@@ -99,6 +99,16 @@ def test_a_task_that_is_mistyped_does_not_hide_the_rest(write):
     assert {m.key for m in found} == {("task",), ("seed",)}
 
 
+@pytest.mark.parametrize("task", registry.names("tasks"))
+def test_families_of_other_tasks_are_held_against_their_own_spaces(task):
+    """Recipes of several tasks may extend the same one, and ``--smoke`` names families of all tasks."""
+    families = registry.names("families")
+    template = Path(recipe.__file__).parent / "templates" / f"{task}.yaml"
+    found = problems(template, sets=[f"model.{family}.nonsense=1" for family in families])
+    assert [mistake.key for mistake in found] == [("model", family, "nonsense") for family in families]
+    assert recipe.load(template, smoke=True).task == task
+
+
 # ---------------------------------------------------------------- extends, --set, --smoke
 
 def test_a_recipe_is_merged_over_the_ones_it_extends(write, tmp_path):
