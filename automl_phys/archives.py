@@ -69,18 +69,18 @@ def is_one(given: str) -> bool:
     return is_address(given) or given.lower().endswith(SUFFIX)
 
 
-def opened(given: str) -> Path | None:
+def opened(given: str, tell: Tell = nobody) -> Path | None:
     """The folder of what is packed in an archive, given by its path or address, unpacked on its first use into the
-    user's cache folder; None for other paths.
+    user's cache folder; None for other paths. ``tell`` hears how much has come, and is unpacked.
 
     Raises ArchiveError (:func:`unpack`, :func:`fetched`).
     """
     if not is_one(given):
         return None
-    file = fetched(given) if is_address(given) else _there(Path(given))
+    file = fetched(given, tell=tell) if is_address(given) else _there(Path(given))
     target = machine.user_cache() / "archives" / _hash(file)
     if not target.is_dir():
-        unpack(file, target)
+        unpack(file, target, tell=tell)
     return target
 
 

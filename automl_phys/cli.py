@@ -39,6 +39,7 @@ from automl_phys.command_line import (
     TrustCluster,
     app,
     command,
+    fetch,
     in_lines,
     tell,
     tell_json,
@@ -127,6 +128,7 @@ def run(
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
+    fetch([recipe], quiet)
     lock = locks.of(recipe)
     wanted = language.given(recipe, sets or (), smoke, trust_environment, trust_cluster)
     with wanted.locating(), Terminal(quiet) as show:
@@ -163,6 +165,7 @@ def plan(
     from automl_phys import recipe as language
     from automl_phys.console import Terminal
 
+    fetch([recipe], as_json)
     wanted = language.given(recipe, sets or (), smoke, trust_environment, trust_cluster=True)  # nothing is sent
     with Terminal(quiet=as_json) as show, wanted.locating():
         show.stage("Plan")
@@ -201,6 +204,7 @@ def predict(
 
     if output is not None:
         table_file.check(output)
+    fetch([run], quiet)
     run_dir = RunDir(archives.run(run))
     if pipeline.plays(run_dir):
         _play(run_dir, data, (output, render), episodes, seed, (explore, trust_environment), (quiet, as_json))
@@ -252,6 +256,7 @@ def generate(
     from automl_phys.rundir import RunDir
 
     event_files.check(output)
+    fetch([run], quiet)
     with Terminal(quiet) as show:
         pipeline.generate(RunDir(archives.run(run)), count, seed, where or (), output, show)
     tell([f"Wrote {count} events to {output}."], as_json, [output])
@@ -336,6 +341,7 @@ def compare(
     from automl_phys import archives, pipeline
     from automl_phys.console import Terminal
 
+    fetch(runs, as_json)
     with Terminal(quiet=as_json) as show:
         found = pipeline.compare([archives.opened(one) or Path(one) for one in runs], page, show)
         if not as_json:

@@ -128,6 +128,19 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only res
 Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
 
 
+def fetch(given: Sequence[str], quiet: bool) -> None:
+    """Have what is given by address in the cache, downloaded and unpacked with progress: what follows finds it. Raises
+    ArchiveError."""
+    from automl_phys import archives
+    from automl_phys.console import Terminal
+
+    if addresses := [one for one in given if archives.is_address(one)]:
+        with Terminal(quiet) as show:
+            show.stage("Archive")
+            for address in addresses:
+                archives.opened(address, show.advance)
+
+
 def tell(said: Sequence[str], as_json: bool, written: Sequence[Path] = (), **more: Any) -> None:
     """What a command did: its lines for a person; as JSON the files that it wrote, the lines, and ``more``."""
     if as_json:

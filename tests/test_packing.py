@@ -134,6 +134,19 @@ def test_the_same_content_gives_the_same_bytes(done: Path, tmp_path: Path) -> No
     assert again.read_bytes() == (done / "small.amlphys.zip").read_bytes()
 
 
+def test_what_is_downloaded_is_told(
+    done: Path, tmp_path: Path, cache: Path, server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = {name: f"{server}/{name}#sha256={hashlib.sha256((done / name).read_bytes()).hexdigest()}"
+              for name in ("small.amlphys.zip", "run.amlphys.zip")}
+    score = ["predict", packed["run.amlphys.zip"], str(done / "base" / "events" / "0.csv"), "-o", str(tmp_path / "s.csv")]
+    for call in (["plan", packed["small.amlphys.zip"]], score):
+        assert main(call) == 0
+        assert "✓ Archive" in capsys.readouterr().err
+    assert main([*score, "--quiet"]) == 0
+    assert "Archive" not in capsys.readouterr().err
+
+
 def test_a_recipe_runs_from_an_address(done: Path, tmp_path: Path, cache: Path, server: str) -> None:
     address = f"{server}/small.amlphys.zip#sha256={hashlib.sha256((done / 'small.amlphys.zip').read_bytes()).hexdigest()}"
     assert main(["validate", address]) == 0
