@@ -409,7 +409,7 @@ def digests(tmp_path, monkeypatch):
     """What is really read to be hashed; memory is in a folder of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     done, plain = [], file_hashes._digest
-    monkeypatch.setattr(file_hashes, "_digest", lambda path, stop: (done.append(path.name), plain(path, stop))[1])
+    monkeypatch.setattr(file_hashes, "_digest", lambda path, *more: (done.append(path.name), plain(path, *more))[1])
     return done
 
 
