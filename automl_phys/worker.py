@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from automl_phys.values import Array
 
 REPORT_EVERY_S = 0.2
-COMPILED_MB = 700
-"""Resident memory of a process from which on compiled networks are not kept."""
+COMPILED_MB = 250
+"""By how much a process may grow before the compiled networks that it keeps are let go of."""
 LONGEST_MESSAGE = 300
 
 
@@ -180,15 +180,37 @@ def _free_memory() -> None:
     """Give back what Keras keeps from fit to fit, where it is in use already, and to the system what C's allocator has
     kept of it: once a trial, since doing so at every free makes an epoch a fifth longer.
 
-    What was compiled, some 15 MB a network, stays until it is ``COMPILED_MB``: to let go of it costs half a second.
+    What was compiled, some 15 MB a network, stays until it may be ``COMPILED_MB``: to let go of it costs half a second.
     """
+    full = "automl_phys.keras_fit" in sys.modules and _growth.mb() > COMPILED_MB
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
-    if "automl_phys.keras_fit" in sys.modules and _memory_mb() > COMPILED_MB:
+    if full:
         sys.modules["automl_phys.keras_fit"].forget()
     gc.collect()
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc has it, musl has not
         libc.malloc_trim(0)
+    if full:
+        _growth.begin()
+
+
+class _Growth:
+    """By how much this process has grown since it was smallest, or since :meth:`begin`: what it holds besides, such as
+    the files of a large table that are mapped, does not count."""
+
+    def __init__(self) -> None:
+        self._least: int | None = None
+
+    def mb(self) -> int:
+        now = _memory_mb()
+        self._least = now if self._least is None else min(self._least, now)
+        return now - self._least
+
+    def begin(self) -> None:
+        self._least = _memory_mb()
+
+
+_growth = _Growth()
 
 
 def _memory_mb() -> int:

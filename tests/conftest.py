@@ -1,6 +1,8 @@
 """Every test's process is set up as a worker's is: one thread, no GPU, Keras on JAX, before anything heavy is imported."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +20,15 @@ from automl_phys import worker  # noqa: E402 - imports numpy, which reads the va
 # Compiled networks are kept for all of them, too: tests meet the same small ones over and over.
 for name, value in worker.environment(1, "cpu", "jax").items():
     os.environ.setdefault(name, value)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _old_objects_are_not_looked_at_again() -> Iterator[None]:
+    """Each trial collects garbage. In a process of thousands of tests that would take a second each time, and an hour
+    in all: what lives on after a module's tests is left out of it."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

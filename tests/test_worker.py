@@ -107,3 +107,15 @@ def test_environments_of_all_devices_set_the_same_variables():
     assert (cpu["CUDA_VISIBLE_DEVICES"], gpu["CUDA_VISIBLE_DEVICES"]) == ("-1", "1")
     assert (cpu["OMP_NUM_THREADS"], gpu["OMP_NUM_THREADS"]) == ("1", "4")
     assert (cpu["KERAS_BACKEND"], gpu["KERAS_BACKEND"]) == ("jax", "tensorflow")
+
+
+def test_what_was_compiled_is_let_go_of_when_the_process_has_grown(monkeypatch):
+    """By its own growth: a process that holds a large table does not compile anew after each trial."""
+    memory = iter([2000, 2200, 2251, 2100, 2300, 2340, 2351, 2351, 2400])
+    monkeypatch.setattr(worker, "_memory_mb", lambda: next(memory))
+    growth = worker._Growth()
+    assert [growth.mb() for _ in range(3)] == [0, 200, 251]
+    growth.begin()  # at 2100
+    assert [growth.mb() for _ in range(3)] == [200, 240, 251]
+    growth.begin()  # nothing came of it: what is held is something else
+    assert growth.mb() == 49
