@@ -28,7 +28,7 @@ from automl_phys import (
 from automl_phys.contracts import Candidate, Finished
 from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Sweep, Table
 from automl_phys.metrics import Sample, Weighted
-from automl_phys.telling import Tell, counted, nobody
+from automl_phys.telling import Tell, counted, nobody, steps
 
 if TYPE_CHECKING:
     from automl_phys.table import Rows, TableProblem
@@ -61,15 +61,20 @@ def evaluation(problem: TableProblem, candidates: Sequence[Candidate], objective
         for c in counted(candidates, "models judged", tell))
     winner = candidates[0]
     train = judge(problem.train, winner.predictions["train"])
-    compared, tables = _winner(problem, train, test[winner.name], scores[0], seed)
     board = class_tables.ranked(scores, objective)
     importances, tables_of_features = _features(problem, winner, objective, seed, tell)
-    two = {c.name: test[c.name] for c in (winner, baseline)}
-    figures = _performance(problem, two, train, winner, seed)
+    done = steps(4, "parts of the report", tell)
+    compared, tables = _winner(problem, train, test[winner.name], scores[0], seed)
+    done()
+    figures = _performance(problem, {c.name: test[c.name] for c in (winner, baseline)}, train, winner, seed)
+    done()
+    images = _images(problem, winner, seed)
+    done()
+    sweep = _sweep(test[winner.name], problem.schema.classes, seed)
+    done()
     said = leaderboard.verdict(scores[0], baseline.name, objective)
     return Evaluation(said, {**scores[0].metrics, **compared}, scores, (board, *tables, *tables_of_features),
-                      (*figures, *_images(problem, winner, seed), *winner.figures, *importances),
-                      _sweep(test[winner.name], problem.schema.classes, seed))
+                      (*figures, *images, *winner.figures, *importances), sweep)
 
 
 def write_scores(problem: TableProblem, rows: Rows, predictions: Array, target: Path) -> None:

@@ -7,6 +7,7 @@ What may take long takes a :data:`Tell` and calls it now and then; whoever asks 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -32,6 +33,13 @@ def counted(items: Sequence[T], text: str, tell: Tell) -> Iterator[T]:
         tell(len(items), len(items), text)
 
 
+def steps(total: int, text: str, tell: Tell) -> Callable[[], None]:
+    """What is called whenever one of so many steps, each of another kind, is done."""
+    done = count(1)
+    tell(0, total, text)
+    return lambda: tell(next(done), total, text)
+
+
 class Bytes:
     """Counts bytes and tells of whole megabytes, where there are ``least`` in all: ``LEAST_BYTES`` if none is given."""
 
@@ -40,7 +48,7 @@ class Bytes:
         self._told = total >= (LEAST_BYTES if least is None else least)
         self._done = 0
 
-    def add(self, count: int) -> None:
-        before, self._done = self._done, self._done + count
+    def add(self, more: int) -> None:
+        before, self._done = self._done, self._done + more
         if self._told and self._done // MB > before // MB:
             self._tell(min(self._done, self._total) // MB, self._total // MB, self._text)

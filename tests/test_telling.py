@@ -145,6 +145,18 @@ def test_packing_and_unpacking_tell_megabytes(
     assert heard.about("MB unpacked")[-1][0] == read[-1][1] // 2
 
 
+def test_steps_are_told_one_by_one(heard: Heard) -> None:
+    done = telling.steps(2, "parts", heard)
+    done()
+    done()
+    assert heard == [(0, 2, "parts"), (1, 2, "parts"), (2, 2, "parts")]
+
+
+def test_items_are_counted_where_there_are_several(heard: Heard) -> None:
+    assert [*telling.counted("ab", "letters", heard), *telling.counted("c", "letters", heard)] == ["a", "b", "c"]
+    assert heard == [(0, 2, "letters"), (1, 2, "letters"), (2, 2, "letters")]
+
+
 def test_bytes_are_told_once_per_megabyte_and_never_more_than_there_are(heard: Heard) -> None:
     count = Bytes(2 * MB, "of a file", heard, least=MB)
     for _ in range(25):

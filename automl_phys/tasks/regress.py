@@ -22,7 +22,7 @@ from automl_phys.exhibits import Estimate, Evaluation, Figure, Score, Table
 from automl_phys.facts import Facts
 from automl_phys.section import Missing, Percent, Section
 from automl_phys.sections import AmountsTable
-from automl_phys.telling import Tell, counted, nobody
+from automl_phys.telling import Tell, counted, nobody, steps
 from automl_phys.values import Direction
 
 if TYPE_CHECKING:
@@ -219,6 +219,8 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
               c.seconds)
         for c in counted(candidates, "models judged", tell))
     train = amount_scores.judge(problem.train.target, problem.train.weight, winner.predictions["train"], factors)
+    importances, tables = _features(problem, winner, objective, seed, tell)
+    done = steps(4, "parts of the report", tell)
     more, intervals = _intervals(test[winner.name], names, factors, seed)
     more["train_gap"] = _gap(train, scores[0], seed)
     for j, name in enumerate(names if len(names) > 1 else ()):
@@ -226,14 +228,18 @@ def evaluate(problem: TableProblem, candidates: Sequence[Candidate], objective: 
         more |= {f"{metric}/{name}": estimate for metric, estimate in found.items()}
         more |= {f"coverage@{coverage:g}/{name}": each[j][1] for coverage, each in intervals.items()}
     by_target = (amount_tables.by_target(test[winner.name], names, seed),) if len(names) > 1 else ()
+    done()
     figures = _figures(problem, {c.name: test[c.name] for c in (winner, baseline)}, train, winner, intervals, seed)
-    importances, tables = _features(problem, winner, objective, seed, tell)
-    binned = (amount_tables.in_bins(test[winner.name].only(j), name, seed)
-              for j, name in enumerate(names[:MOST_SHOWN]))
+    done()
+    binned = [amount_tables.in_bins(test[winner.name].only(j), name, seed)
+              for j, name in enumerate(names[:MOST_SHOWN])]
+    done()
+    images = _images(problem, winner, seed)
+    done()
     return Evaluation(
         leaderboard.verdict(scores[0], baseline.name, objective), {**scores[0].metrics, **more}, scores,
         (amount_tables.ranked(scores, objective), *by_target, amount_tables.intervals(intervals), *binned, *tables),
-        (*figures, *_images(problem, winner, seed), *winner.figures, *importances))
+        (*figures, *images, *winner.figures, *importances))
 
 
 def same_events(one: TableProblem, other: TableProblem) -> bool:
