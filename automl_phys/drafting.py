@@ -12,7 +12,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -116,9 +116,7 @@ def put_labels(data: Drafted, looked: Looked, target: str | None) -> Profile:
     """The column of classes, which is given back, and which of them is the signal."""
     guess = role_guesses.classes(looked, target)
     found = looked.columns[guess.name]
-    data.put("target", word(guess.name), f"{guess.why}: {role_guesses.shares(found.counts)}")
-    for other in guess.others:
-        data.put("target", word(other), "may be meant, too", off=True)
+    put_guess(data, "target", replace(guess, why=f"{guess.why}: {role_guesses.shares(found.counts)}"))
     signal = role_guesses.of_labels(found.counts, role_guesses.SIGNALS)
     if len(found.counts) == 2 and signal is not None:
         data.put("signal", word(signal), "the positive class, by its name")
@@ -210,11 +208,10 @@ def put_image(data: Drafted, looked: Looked, always: bool) -> str:
     others = [one for one in looked.columns.values() if one.kind == "number"]
     if not found or (others and len(others) > 2 and not always):
         return ""
-    profile = looked.columns[found[0]]
-    data.put("images", word(found[0]), f"an image of {' × '.join(map(str, profile.shape))} in each row")
-    for other in found[1:]:
-        data.put("images", word(other), "may be meant, too", off=True)
-    return found[0]
+    name, *rest = found
+    shape = " × ".join(map(str, looked.columns[name].shape))
+    put_guess(data, "images", Guess(name, f"an image of {shape} in each row", tuple(rest)))
+    return name
 
 
 def put_inputs(data: Drafted, looked: Looked, taken: Sequence[str], found: Profile | None, amounts: bool = False,

@@ -20,6 +20,7 @@ from automl_phys.contracts import Drawn, Show
 from automl_phys.decisions import Plan
 from automl_phys.errors import Mistake, RunError
 from automl_phys.rundir import FitDir, RunDir, read_json, write_json
+from automl_phys.telling import Tell, counted, nobody
 from automl_phys.trials import Ensemble, Job, Result, kind_of
 
 TOLERANCE = 1e-5
@@ -43,19 +44,15 @@ def run(plan: Plan, run_dir: RunDir, show: Show) -> None:
         if plan.executor == "inline":
             _elsewhere(run_dir, fits)
         else:
-            measure(run_dir, fits, show)
+            measure(run_dir, fits, show.advance)
     _judge(run_dir)
     show.say(f"{len(fits)} saved models were loaded in a process that had fitted nothing, and predict the same.")
 
 
-def measure(run_dir: RunDir, fits: Sequence[str], show: Show | None = None) -> None:
+def measure(run_dir: RunDir, fits: Sequence[str], tell: Tell = nobody) -> None:
     """Write ``model/verified.json``: for each fit, a folder of the run, the largest difference in any prediction."""
-    found = {}
-    for done, fit in enumerate(fits, start=1):
-        found[fit] = difference(FitDir(run_dir.path / fit), run_dir)
-        if show:
-            show.advance(done, len(fits), "models")
-    write_json(run_dir.verified, found)
+    write_json(run_dir.verified, {fit: difference(FitDir(run_dir.path / fit), run_dir)
+                                  for fit in counted(fits, "models", tell)})
 
 
 def difference(fit: FitDir, run_dir: RunDir) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automl_phys.contracts import Exportable, Exporting
 from automl_phys.errors import CallError, Mistake
 from automl_phys.exporting import Subject, Written
+from automl_phys.telling import counted
 
 if TYPE_CHECKING:
     from automl_phys.export_events import Events
@@ -74,8 +75,7 @@ def _winner(subject: Subject, rows: OnnxRows) -> str:
     graph, terms = rows.graph, []
     members = subject.winner.members
     whole = sum(member.weight for member in members)
-    for number, member in enumerate(members):
-        subject.tell(number, len(members), "members written")
+    for member in counted(members, "members written", subject.tell):
         models = subject.models(member)
         for model in models:
             if not isinstance(model, Exportable):
